@@ -1,0 +1,1 @@
+"""The edge: HTTP for partners, pages for people, a command line."""
