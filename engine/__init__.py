@@ -1,1 +1,1 @@
-"""Runs a plan against files."""
+"""Runs a plan against files: intake, binding, repair, compilation, execution, proposals, durable runs."""

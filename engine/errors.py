@@ -1,0 +1,98 @@
+"""Why an operation cannot go on. A bad row is no exception: it is an invalid cell in the report.
+
+* EngineError
+  x SourceError       the file is not readable as a table (code says why)
+  x CompileError      plan and file do not fit together
+  x ExecutionError    a child process failed
+    + ChildCrashed    the child died (signal, memory)
+    + ChildTimeout    the child ran past its time
+  x Canceled          the run was canceled while a child was at work
+  x MappingError      the model gave no usable answer
+    + ModelUnavailable  try again later
+  x NotFound          no such record in this scope
+  x Conflict          the record moved on
+  x StorageError      a file could not be stored or read back
+"""
+
+from enum import StrEnum
+
+
+class EngineError(Exception):
+    """The engine cannot go on."""
+
+
+class SourceCode(StrEnum):
+    """Why a file is refused; the API's `failed_reason`."""
+
+    NOT_A_TABLE = "invalid_file_content"  #: no rows and columns can be told
+    INVALID_FORMAT = "invalid_format"  #: the bytes are not what the name or plan says
+    EMPTY = "empty_file"  #: zero bytes or only white space
+    HEADER_ONLY = "no_data_rows"  #: a header and nothing below it
+    ENCRYPTED = "encrypted_file"  #: password protected
+    BOMB = "archive_bomb"  #: inflates past the limits
+    UNSAFE_ARCHIVE = "unsafe_archive"  #: nested archive, link, absolute or `..` name
+    UNSAFE_XML = "unsafe_xml"  #: DOCTYPE or entity declaration in a workbook
+    TOO_LARGE = "payload_too_large"  #: more bytes than allowed
+    TOO_MANY_COLUMNS = "too_many_columns"  #: wider than allowed
+    FIELD_TOO_LARGE = "field_too_large"  #: one cell longer than allowed
+    UNCLOSED_QUOTE = "unclosed_quote"  #: a quote opened and never closed
+    BAD_ENCODING = "bad_encoding"  #: bytes that no supported encoding explains
+    NUL_BYTES = "nul_bytes"  #: binary content in a text file
+    OPTION = "invalid_read_option"  #: a reading option that cannot be followed
+    COUNT_MISMATCH = "row_count_mismatch"  #: two independent counts of rows differ
+
+
+class SourceError(EngineError):
+    """The file cannot be read as a table; says which file, where, and what to do."""
+
+    def __init__(self, code: SourceCode, message: str, *, file: str = "", place: str = "") -> None:
+        self.code, self.message, self.file, self.place = code, message, file, place
+        where = ", ".join(each for each in (file, place) if each)
+        super().__init__(f"{where}: {message}" if where else message)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _source_error, (self.code, self.message, self.file, self.place)
+
+
+def _source_error(code: SourceCode, message: str, file: str, place: str) -> SourceError:
+    return SourceError(code, message, file=file, place=place)
+
+
+class CompileError(EngineError):
+    """The plan does not fit the file's columns or its own templates."""
+
+
+class ExecutionError(EngineError):
+    """A child process failed."""
+
+
+class ChildCrashed(ExecutionError):
+    """The child died from a signal or ran out of memory."""
+
+
+class ChildTimeout(ExecutionError):
+    """The child ran past its time and was killed."""
+
+
+class Canceled(EngineError):
+    """Somebody canceled the run while a child was at work."""
+
+
+class MappingError(EngineError):
+    """The model gave no usable answer."""
+
+
+class ModelUnavailable(MappingError):
+    """The model cannot be reached now."""
+
+
+class NotFound(EngineError):
+    """No such record in this scope."""
+
+
+class Conflict(EngineError):
+    """The record moved on; read it again."""
+
+
+class StorageError(EngineError):
+    """A file could not be stored or read back."""

@@ -1,0 +1,102 @@
+"""What running a plan over staged tables gave: counts that add up, groups of invalid cells, files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.compiler.program import CellCode
+from plans.template import Severity
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accounting:
+    """Rows of one file or sheet. Always: read = valid + invalid + duplicate + skipped."""
+
+    read: int = 0
+    valid: int = 0
+    invalid: int = 0
+    duplicate: int = 0
+    skipped: int = 0
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether every row read is accounted for."""
+        return self.read == self.valid + self.invalid + self.duplicate + self.skipped
+
+    def __add__(self, other: "Accounting") -> "Accounting":
+        return Accounting(
+            read=self.read + other.read,
+            valid=self.valid + other.valid,
+            invalid=self.invalid + other.invalid,
+            duplicate=self.duplicate + other.duplicate,
+            skipped=self.skipped + other.skipped,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellGroup:
+    """Invalid cells of one field, code and file, with the most frequent offending values."""
+
+    sheet: str
+    file: str
+    field: str | None
+    column: str | None  #: header(s) in the customer's file
+    code: CellCode
+    message: str
+    severity: Severity
+    cells: int
+    rows: int
+    values: tuple[tuple[str, int], ...]  #: raw value and its count, at most 200
+    distinct: int
+    first_rows: tuple[int, ...]  #: source rows, at most 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fill:
+    """How well one field is filled: spots a hollow import."""
+
+    field: str
+    filled: int
+    distinct: int  #: approximate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileOutcome:
+    """One staged table's part in a sheet."""
+
+    file: str
+    table: int  #: index into the run's staged tables
+    accounting: Accounting
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SheetOutcome:
+    """One sheet of the run. Paths are parts in order; none of them when only validated."""
+
+    sheet: str
+    template: str
+    columns: tuple[str, ...]  #: of the valid rows, in order
+    files: tuple[FileOutcome, ...]
+    accounting: Accounting
+    groups: tuple[CellGroup, ...]
+    cells: int  #: invalid cells of severity error
+    warnings: int
+    coverage: tuple[Fill, ...]
+    valid_parquet: tuple[Path, ...] = ()
+    valid_csv: tuple[Path, ...] = ()
+    invalid_cells: tuple[Path, ...] = ()  #: parquet: see execute.CELL_COLUMNS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """All sheets of a run; `stopped` names the first cell whose field says on_invalid: stop."""
+
+    sheets: tuple[SheetOutcome, ...]
+    stopped: str | None = None
+
+    @property
+    def accounting(self) -> Accounting:
+        """The sum over all sheets."""
+        total = Accounting()
+        for sheet in self.sheets:
+            total = total + sheet.accounting
+        return total
