@@ -1,0 +1,50 @@
+# Reknit needs only Python 3.11 or newer: every target makes its own environment first.
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.stamp
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+	--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header \
+	--exclude-newer "7 days"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lock
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: $(READY)  ## import a CRM export, drift it, heal it, answer its questions
+	$(BIN)/reknit demo
+
+test: $(READY)  ## every test but benchmarks and faults
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(READY)  ## write what `check` asks for
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+# Entries are at least a week old, so that a poisoned release is found before it gets here.
+lock: $(READY)  ## resolve the dependencies anew
+	$(LOCK) --extra llm --output-file requirements.lock >/dev/null
+	$(LOCK) --extra llm --extra dev --output-file requirements-dev.lock >/dev/null
+
+# --no-deps: the lock is complete, and pip refuses to resolve extras in hash-checking mode.
+# --only-binary: building a source distribution would fetch build tools that no hash covers.
+$(READY): requirements-dev.lock pyproject.toml
+	@python=$$(for name in python3.14 python3.13 python3.12 python3.11 python3; do \
+		if $$name -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+		then echo $$name; break; fi; done); \
+	test -n "$$python" || { echo "Reknit needs Python 3.11 or newer with its venv module" \
+		"(on Debian: apt-get install python3-venv)."; exit 1; }; \
+	echo "Setting up $(VENV) with $$python: about a minute, once."; \
+	$$python -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+		--only-binary=:all: --require-hashes --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --editable .
+	@touch $@

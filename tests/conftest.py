@@ -1,0 +1,69 @@
+"""What holds for every test: no secrets or settings from outside, no host but this machine."""
+
+import ipaddress
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FROM_OUTSIDE = re.compile(r"REKNIT_.*|AWS_.*|.*_API_KEY")
+
+# A slow machine is not a bug.
+hypothesis.settings.register_profile("reknit", deadline=None)
+hypothesis.settings.load_profile("reknit")
+
+strangers: list[str] = []
+
+
+def is_loopback(host: object) -> bool:
+    """Count as loopback what is no internet address: names of UNIX sockets, netlink numbers."""
+    if not isinstance(host, str) or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def refuse_strangers(event: str, args: tuple[object, ...]) -> None:
+    if event not in {"socket.connect", "socket.sendto"}:
+        return
+    if not isinstance(args[1], tuple) or is_loopback(args[1][0]):
+        return
+    strangers.append(f"{args[1][0]}:{args[1][1]}")
+    raise PermissionError(f"a test may not connect to {strangers[-1]}")
+
+
+sys.addaudithook(refuse_strangers)
+
+
+@pytest.fixture(autouse=True)
+def stay_on_this_machine() -> Iterator[None]:
+    # The code under test may swallow the refusal, so the test fails here too.
+    yield
+    met = ", ".join(strangers)
+    strangers.clear()
+    if met:
+        pytest.fail(f"the test connected to {met}", pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bare_environment() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in filter(FROM_OUTSIDE.fullmatch, list(os.environ)):
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Public files too large or not ours to commit, beside the repository."""
+    path = ROOT.parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("../shared/data is not on this machine")
+    return path
