@@ -43,8 +43,8 @@ $(READY): requirements-dev.lock pyproject.toml
 		"(on Debian: apt-get install python3-venv)."; exit 1; }; \
 	echo "Setting up $(VENV) with $$python: about a minute, once."; \
 	$$python -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile \
 		--only-binary=:all: --require-hashes --requirement requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps \
 		--no-build-isolation --editable .
 	@touch $@
