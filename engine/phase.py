@@ -1,0 +1,79 @@
+"""What goes into one turn of a run and what comes out: the contract of the worker and the pipeline."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.accounting import Accounting
+from engine.model import Artifact, Progress, Run, RunStatus
+from engine.proposal import Decision, Proposal
+from plans.versions import PlanVersion
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Input:
+    """One uploaded file of the run, on this machine's disk and checked against its digest."""
+
+    upload: str
+    name: str
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memory:
+    """Columns confirmed for one shape of file: fields to column indexes, and by whom."""
+
+    sheet: str
+    shape: str  #: digest of the headers
+    columns: Mapping[str, tuple[int, ...]]
+    by: str
+
+
+class StoreFile(Protocol):
+    """Stores a result file; it becomes visible with the end of the turn, or never."""
+
+    def __call__(self, path: Path, *, name: str, media_type: str, records: int) -> Artifact: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """One turn. `version` holds what was decided already; `folder` is wiped after the turn."""
+
+    run: Run
+    version: PlanVersion
+    inputs: tuple[Input, ...]
+    folder: Path
+    memory: tuple[Memory, ...]
+    progress: Callable[[Progress], None]  #: as often as you like; written at most once a second
+    cancel: Callable[[], bool]
+    store_file: StoreFile
+    proposal: Proposal | None = None  #: the one `decision` is about
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Advance:
+    """Where the turn ended, with everything worth remembering as JSON-ready values.
+
+    `status` is completed, needs_attention (then `proposal`) or failed (then `code`, `message`).
+    """
+
+    status: RunStatus
+    version: PlanVersion
+    accounting: Accounting = field(default_factory=Accounting)
+    code: str | None = None
+    message: str | None = None
+    proposal: Proposal | None = None
+    suggested: Proposal | None = None  #: non-blocking revision from the heals
+    approved: Decision | None = None  #: the policy accepted `proposal`; `version` is its result
+    read: tuple[Mapping[str, Any], ...] = ()  #: Source of each staged table
+    bindings: tuple[Mapping[str, Any], ...] = ()
+    drifts: tuple[Mapping[str, Any], ...] = ()
+    heals: tuple[Mapping[str, Any], ...] = ()
+    groups: tuple[Mapping[str, Any], ...] = ()  #: CellGroup
+    artifacts: tuple[Artifact, ...] = ()
+    report: str | None = None  #: key of the report among the artifacts
+    remember: tuple[Memory, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)  #: small extras for the run's events

@@ -1,0 +1,154 @@
+"""Everything an operator can set, built once at the edge from the environment and passed on."""
+
+import base64
+import binascii
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from hmac import digest
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+PREFIX = "REKNIT_"
+MIN_SECRET = 32
+
+
+class SettingsInvalid(Exception):
+    """A setting is missing or makes no sense; names the variable."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Secrets:
+    """Master secrets by id; the first one signs and hashes, every one verifies (rotation)."""
+
+    ring: tuple[tuple[str, bytes], ...] = field(repr=False)
+
+    def current(self, purpose: str) -> tuple[str, bytes]:
+        """Id and key for making something new."""
+        identifier, master = self.ring[0]
+        return identifier, digest(master, purpose.encode(), sha256)
+
+    def every(self, purpose: str) -> tuple[tuple[str, bytes], ...]:
+        """Ids and keys that still verify, the present one first."""
+        return tuple((name, digest(each, purpose.encode(), sha256)) for name, each in self.ring)
+
+
+class Settings(BaseModel):
+    """One member for each REKNIT_ variable, in lower case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_dir: Path = Path("reknit-data")
+    database_url: str = ""  #: empty: SQLite in the data folder
+    files_url: str = ""  #: empty: a folder in the data folder; else s3://bucket/prefix
+    s3_endpoint: str = ""
+    s3_region: str = "us-east-1"
+    secrets: SecretStr = SecretStr("")  #: `id:base64,…`; empty: made once, in the data folder
+    public_url: str = "http://127.0.0.1:8000"
+    workers: int = Field(default=0, ge=0, le=64)  #: runs at a time in one process; 0: by the cores
+    partner_runs: int = Field(default=0, ge=0, le=64)  #: of one partner at a time; 0: one less
+    run_threads: int = Field(default=2, ge=1, le=64)  #: of one run's children
+    run_seconds: float = Field(default=3600.0, gt=0)  #: longest a child may run
+    poll_seconds: float = Field(default=0.2, gt=0, le=10)  #: how often the queue is looked at
+    heartbeat_seconds: float = Field(default=1.0, gt=0)
+    dead_seconds: float = Field(default=10.0, gt=0)  #: silence after which a worker counts as dead
+    retry_seconds: float = Field(default=5.0, ge=0)  #: before the second try; doubles each time
+    max_upload_bytes: int = Field(default=20 << 30, gt=0)
+    min_free_bytes: int = Field(default=1 << 30, ge=0)  #: below it uploads are refused
+    upload_days: float = Field(default=1.0, gt=0)  #: after the end of the last run that used it
+    run_days: float = Field(default=30.0, gt=0)
+    export_days: float = Field(default=7.0, gt=0)
+    llm_model: str = ""  #: litellm's name of a model; empty: no LLM
+    llm_key: SecretStr = SecretStr("")
+    llm_url: str = ""
+    log_level: str = "INFO"
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL of the state database."""
+        if not self.database_url:
+            return f"sqlite:///{self.data_dir / 'reknit.db'}"
+        return self.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @property
+    def files(self) -> str:
+        """The URL of the file store."""
+        return self.files_url or "file://" + quote(str(self.data_dir / "files"))
+
+    @property
+    def slots(self) -> int:
+        """Runs at a time in this process."""
+        return self.workers or max(2, os.cpu_count() or 1)
+
+    @property
+    def partner_slots(self) -> int:
+        """Runs of one partner at a time; one less than all, so that the next one never waits long."""
+        return self.partner_runs or max(1, self.slots - 1)
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Settings from REKNIT_ variables; SettingsInvalid names the one that is wrong or unknown."""
+    given: dict[str, Any] = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX)
+    }
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        told = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        raise SettingsInvalid("; ".join(told)) from None
+
+
+def load_secrets(settings: Settings) -> Secrets:
+    """The ring from the settings, or from `secrets.json`, which is made (mode 0600) at first use."""
+    text = settings.secrets.get_secret_value()
+    if not text:
+        text = _kept(settings.data_dir / "secrets.json")
+    ring = tuple(_secret(part) for part in text.split(","))
+    if len({name for name, _ in ring}) < len(ring):
+        raise SettingsInvalid("REKNIT_SECRETS: two secrets have the same id")
+    return Secrets(ring=ring)
+
+
+def _kept(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = f"{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(MIN_SECRET)).decode()}"
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        json.dump({"secrets": fresh}, out)
+        out.flush()
+        os.fsync(out.fileno())
+    try:
+        # Two processes may start at once: the link succeeds for exactly one of them.
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    kept: str = json.loads(path.read_text())["secrets"]
+    return kept
+
+
+def _secret(part: str) -> tuple[str, bytes]:
+    name, _, encoded = part.strip().partition(":")
+    try:
+        secret = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        raise SettingsInvalid(f"REKNIT_SECRETS: {name!r} is not base64") from None
+    if len(secret) < MIN_SECRET or len(set(secret)) < 8:
+        raise SettingsInvalid(
+            f"REKNIT_SECRETS: {name!r} is too weak; make one with `openssl rand -base64 32`"
+        )
+    return name, secret
