@@ -4,27 +4,29 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
-from plans.document import Document
+from plans.document import Document, reasons
 from plans.errors import ChangeConflict
 from plans.plan import (
     Column,
     Columns,
     Duplicates,
     ExtraColumns,
-    Files,
     Mapping,
     Plan,
     Read,
     SheetPlan,
+    ShortFiles,
 )
 from plans.template import Name, OnInvalid
 from plans.transforms import (
+    READING,
     Boolean,
     Date,
     DateTime,
     Format,
     Nulls,
     Number,
+    ShortTransform,
     Time,
     Transform,
     Transforms,
@@ -141,7 +143,7 @@ class AddTransform(Document):
     change: Literal["add_transform"] = "add_transform"
     sheet: Name
     field: Name
-    transform: Transform
+    transform: ShortTransform
     at: Literal["start", "end"] = "end"
 
 
@@ -194,7 +196,7 @@ class SetFiles(Document):
 
     change: Literal["set_files"] = "set_files"
     sheet: Name
-    files: Files
+    files: ShortFiles
 
 
 class SetRead(Document):
@@ -232,7 +234,8 @@ def _apply(plan: Plan, change: Change) -> Plan:
         sheets = tuple(revised if each is sheet else each for each in plan.sheets)
         return Plan.model_validate({**dict(plan), "sheets": sheets})
     except ValueError as error:
-        raise ChangeConflict(f"{change.change} on sheet {change.sheet!r}: {error}") from None
+        place = f"{change.change} on sheet {change.sheet!r}"
+        raise ChangeConflict(f"{place}: {reasons(error)}") from None
 
 
 def _revise_sheet(sheet: SheetPlan, change: Change) -> SheetPlan:
@@ -275,19 +278,15 @@ def _revise_mapping(mapping: Mapping, change: Change) -> Mapping:
         case SetNumber():
             return _put(mapping, change.number)
         case MapValues():
-            old = _last(mapping, ValueMap)
-            values = {**(old.values if old else {}), **change.values}
-            return _put(mapping, _with(old, values=values) if old else ValueMap(values=values))
+            return _put(mapping, _mapped(mapping, change))
         case AddNulls():
-            old_nulls = _last(mapping, Nulls)
-            words = dict.fromkeys((*(old_nulls.words if old_nulls else ()), *change.words))
-            return _put(mapping, Nulls(words=tuple(words)), first=True)
+            old = _last(mapping, Nulls)
+            words = _merged(old.words if old else (), change.words)
+            return _put(mapping, Nulls(words=words), first=True)
         case AddBooleans():
-            words_of = _last(mapping, Boolean) or Boolean()
-            return _put(
-                mapping,
-                Boolean(true=(*words_of.true, *change.true), false=(*words_of.false, *change.false)),
-            )
+            known = _last(mapping, Boolean) or Boolean()
+            true, false = _merged(known.true, change.true), _merged(known.false, change.false)
+            return _put(mapping, Boolean(true=true, false=false))
         case SetOnInvalid():
             default = mapping.default if change.default is None else change.default
             return _with(mapping, on_invalid=change.on_invalid, default=default)
@@ -323,10 +322,27 @@ def _aliased(columns: tuple[Column, ...], change: AddAlias) -> tuple[Column, ...
 
 
 def _formatted(mapping: Mapping, change: AddFormats | SetFormats) -> Date | DateTime | Time:
-    kind = {"date": Date, "datetime": DateTime, "time": Time}[change.kind]
+    kinds: dict[str, type[Date | DateTime | Time]]
+    kinds = {"date": Date, "datetime": DateTime, "time": Time}
+    kind = kinds[change.kind]
     old = _last(mapping, kind) or kind()
     before = old.formats if isinstance(change, AddFormats) else ()
-    return _with(old, formats=tuple(dict.fromkeys((*before, *change.formats))))
+    return _with(old, formats=_merged(before, change.formats))
+
+
+def _mapped(mapping: Mapping, change: MapValues) -> ValueMap:
+    """The value map with the new entries; they take the place of those of the same word."""
+    old = _last(mapping, ValueMap)
+    if old is None:
+        return ValueMap(values=change.values)
+    fold = str.casefold if old.ignore_case else str
+    new = {fold(word) for word in change.values}
+    kept = {word: to for word, to in old.values.items() if fold(word) not in new}
+    return _with(old, values={**kept, **change.values})
+
+
+def _merged(before: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*before, *more)))
 
 
 def _last(mapping: Mapping, kind: type[D]) -> D | None:
@@ -334,10 +350,13 @@ def _last(mapping: Mapping, kind: type[D]) -> D | None:
 
 
 def _put(mapping: Mapping, transform: Transform, *, first: bool = False) -> Mapping:
-    """Replace the last transform of this kind, else add it (first or last)."""
+    """Replace the last transform of this kind; else add it first, or where the value is read."""
     old = _last(mapping, type(transform))
     if old is not None:
         transforms = tuple(transform if each is old else each for each in mapping.transforms)
-    else:
-        transforms = (transform, *mapping.transforms) if first else (*mapping.transforms, transform)
-    return _with(mapping, transforms=transforms)
+        return _with(mapping, transforms=transforms)
+    reads = [at for at, each in enumerate(mapping.transforms) if isinstance(each, READING)]
+    at = 0 if first else reads[0] if reads else len(mapping.transforms)
+    return _with(
+        mapping, transforms=(*mapping.transforms[:at], transform, *mapping.transforms[at:])
+    )

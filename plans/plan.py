@@ -44,8 +44,10 @@ def _columns(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else [value]
 
 
+ShortColumn = Annotated[Column, BeforeValidator(_column, json_schema_input_type=str | int | Column)]
 Columns = Annotated[
-    tuple[Annotated[Column, BeforeValidator(_column)], ...], BeforeValidator(_columns)
+    tuple[ShortColumn, ...],
+    BeforeValidator(_columns, json_schema_input_type=ShortColumn | tuple[ShortColumn, ...]),
 ]
 
 
@@ -120,12 +122,17 @@ def _files(value: Any) -> Any:
     return {"names": value} if isinstance(value, (list, tuple)) else value
 
 
+ShortFiles = Annotated[
+    Files, BeforeValidator(_files, json_schema_input_type=str | tuple[str, ...] | Files)
+]
+
+
 class SheetPlan(Document):
     """How one sheet is filled. `name` tells two sheets of one template apart."""
 
     template: Name
     name: Name = ""
-    files: Annotated[Files, BeforeValidator(_files)] = Files()
+    files: ShortFiles = Files()
     read: Read = Read()
     mappings: tuple[Mapping, ...] = Field(default=(), alias="columns")
     extra_columns: ExtraColumns = ExtraColumns.IGNORE

@@ -1,14 +1,47 @@
 """What rows must look like: a template of one object, its fields, constraints and identity."""
 
+from collections.abc import Callable
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+import re2
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from plans.document import Document
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+_RE2 = re2.Options()
+_RE2.log_errors = False
+
+
+def groups(pattern: str) -> int:
+    """How many groups a pattern has; ValueError when RE2, which will run it, does not take it."""
+    try:
+        return int(re2.compile(pattern, _RE2).groups)
+    except re2.error as error:
+        reason = error.args[0]
+        told = reason.decode(errors="replace") if isinstance(reason, bytes) else reason
+        raise ValueError(f"not a pattern of RE2: {told}") from None
+
+
+def _regex(value: str) -> str:
+    groups(value)
+    return value
+
+
+Regex = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_regex)]
+
+
+def _word(value: Any) -> Any:
+    """A number is a fine limit or value; it is kept as text, so that no digit is lost."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Limit = Annotated[str | None, BeforeValidator(_word, json_schema_input_type=str | float | None)]
 
 
 class FieldType(StrEnum):
@@ -37,7 +70,7 @@ class OnInvalid(StrEnum):
     """What one bad cell does."""
 
     REJECT = "reject"  #: its row is invalid (default)
-    NULL = "null"  #: the cell becomes empty, the row stays
+    EMPTY = "empty"  #: the cell becomes empty, the row stays (`null` would be no word in YAML)
     DEFAULT = "default"  #: the cell becomes the default, the row stays
     WARN = "warn"  #: the cell is listed and, where its type allows, kept; the row stays
     STOP = "stop"  #: the run stops
@@ -67,11 +100,11 @@ class TemplateField(Document):
     synonyms: tuple[str, ...] = ()
     required: bool = False
     unique: bool = False
-    min: Annotated[str | None, BeforeValidator(lambda v: v if v is None else str(v))] = None
-    max: Annotated[str | None, BeforeValidator(lambda v: v if v is None else str(v))] = None
+    min: Limit = None
+    max: Limit = None
     min_length: Annotated[int | None, Field(ge=0)] = None
     max_length: Annotated[int | None, Field(ge=1)] = None
-    pattern: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    pattern: Regex | None = None
     values: tuple[str, ...] = ()
     precision: Annotated[int, Field(ge=1, le=38)] = 18
     scale: Annotated[int, Field(ge=0, le=18)] = 4
@@ -87,9 +120,33 @@ class TemplateField(Document):
             raise ValueError("`references` belongs to type reference, and a reference needs it")
         if self.on_invalid is OnInvalid.DEFAULT and self.default is None:
             raise ValueError("on_invalid: default needs a `default`")
-        if self.required and self.on_invalid is OnInvalid.NULL:
-            raise ValueError("a required field cannot have on_invalid: null")
+        if self.required and self.on_invalid is OnInvalid.EMPTY:
+            raise ValueError("a required field cannot have on_invalid: empty")
+        if self.values and self.default is not None and self.default not in self.values:
+            raise ValueError(f"the default {self.default!r} is not one of the values")
+        for limit in (self.min, self.max):
+            if limit is not None:
+                _ordered(self.type, limit)
         return self
+
+
+#: Types with an order, and what reads a limit of theirs.
+_ORDERED: dict[FieldType, Callable[[str], object]] = {
+    FieldType.INTEGER: Decimal,
+    FieldType.DECIMAL: Decimal,
+    FieldType.DATE: date.fromisoformat,
+    FieldType.DATETIME: datetime.fromisoformat,
+    FieldType.TIME: time.fromisoformat,
+}
+
+
+def _ordered(kind: FieldType, limit: str) -> None:
+    if kind not in _ORDERED:
+        raise ValueError(f"type {kind} has no `min` or `max`; use `min_length` or `max_length`")
+    try:
+        _ORDERED[kind](limit)
+    except (ValueError, InvalidOperation):
+        raise ValueError(f"{limit!r} is no limit for type {kind}") from None
 
 
 class RequireAny(Document):
@@ -115,7 +172,7 @@ class Compare(Document):
     left: Name
     op: Literal["<", "<=", ">", ">=", "=", "!="]
     right: Name | None = None
-    value: Annotated[str | None, BeforeValidator(lambda v: v if v is None else str(v))] = None
+    value: Limit = None
     severity: Severity = Severity.ERROR
 
     @model_validator(mode="after")
@@ -135,9 +192,7 @@ class RequiredIf(Document):
     severity: Severity = Severity.ERROR
 
 
-Rule = Annotated[
-    RequireAny | UniqueTogether | Compare | RequiredIf, Field(discriminator="rule")
-]
+Rule = Annotated[RequireAny | UniqueTogether | Compare | RequiredIf, Field(discriminator="rule")]
 
 
 def _keys(value: Any) -> Any:
@@ -154,7 +209,10 @@ class Template(Document):
     title: str = ""
     description: Annotated[str, Field(max_length=4_000)] = ""
     fields: Annotated[tuple[TemplateField, ...], Field(min_length=1, max_length=1_000)]
-    identity: Annotated[tuple[Names, ...], BeforeValidator(_keys)] = ()
+    identity: Annotated[
+        tuple[Names, ...],
+        BeforeValidator(_keys, json_schema_input_type=tuple[Name, ...] | tuple[Names, ...]),
+    ] = ()
     rules: tuple[Rule, ...] = ()
 
     @model_validator(mode="after")

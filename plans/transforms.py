@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from plans.document import Document
+from plans.template import Name, Regex, groups
 
 #: Words people leave in a cell to say "nothing here".
 NULL_WORDS = ("n/a", "na", "n.a.", "#n/a", "null", "none", "nil", "-", "--", "---", "?", "unknown")
@@ -18,7 +19,6 @@ FALSE_WORDS = ("false", "f", "no", "n", "0", "off")
 
 _TOKENS = frozenset("YymdbBjHIpMSfzZ%aA")
 
-Regex = Annotated[str, Field(min_length=1, max_length=512)]
 Word = Annotated[str, Field(max_length=1_000)]
 Words = tuple[Word, ...]
 
@@ -74,6 +74,12 @@ class RegexExtract(Document):
     op: Literal["regex_extract"] = "regex_extract"
     pattern: Regex
     group: Annotated[int, Field(ge=0, le=9)] = 0
+
+    @model_validator(mode="after")
+    def _group_exists(self) -> "RegexExtract":
+        if self.group > groups(self.pattern):
+            raise ValueError(f"the pattern has no group {self.group}")
+        return self
 
 
 class Split(Document):
@@ -133,12 +139,12 @@ class Nulls(Document):
 
 
 class ValueMap(Document):
-    """Old value to new value; `otherwise` keeps others, nulls them or gives them one value."""
+    """Old value to new value; `otherwise` keeps or empties all others."""
 
     op: Literal["value_map"] = "value_map"
     values: Annotated[dict[Word, Word], Field(min_length=1, max_length=5_000)]
     ignore_case: bool = True
-    otherwise: Literal["keep", "null"] = "keep"
+    otherwise: Literal["keep", "empty"] = "keep"
 
 
 class Number(Document):
@@ -188,6 +194,12 @@ class Boolean(Document):
     true: Words = TRUE_WORDS
     false: Words = FALSE_WORDS
 
+    @model_validator(mode="after")
+    def _yes_is_not_no(self) -> "Boolean":
+        if both := {w.casefold() for w in self.true} & {w.casefold() for w in self.false}:
+            raise ValueError(f"means both yes and no: {', '.join(sorted(both))}")
+        return self
+
 
 class Phone(Document):
     """To E.164; numbers without a country code get the calling code of `region` (ISO 3166)."""
@@ -230,9 +242,9 @@ class Lookup(Document):
     """Replace a value by another column of a row in another sheet of this run (id to name)."""
 
     op: Literal["lookup"] = "lookup"
-    template: str
-    match: str
-    take: str
+    template: Name
+    match: Name
+    take: Name
 
 
 class Hash(Document):
@@ -258,6 +270,14 @@ Transform = Annotated[
 
 #: Transforms that make one value of several columns.
 COMBINING = (Join, Concat, Coalesce, Subtract)
+#: Transforms that read a text as a value: what changes the text itself stands before them.
+READING = (Number, Date, DateTime, Time, Boolean, Phone, Email, Domain, Url, Country, Currency)
+
+#: Transforms that need no further member.
+Op = Literal[
+    "trim", "join", "coalesce", "subtract", "nulls", "number", "date", "datetime", "time",
+    "boolean", "phone", "email", "domain", "url", "country", "currency", "hash",
+]  # fmt: skip
 
 
 def from_word(value: Any) -> Any:
@@ -265,5 +285,7 @@ def from_word(value: Any) -> Any:
     return {"op": value} if isinstance(value, str) else value
 
 
-ShortTransform = Annotated[Transform, BeforeValidator(from_word)]
+ShortTransform = Annotated[
+    Transform, BeforeValidator(from_word, json_schema_input_type=Op | Transform)
+]
 Transforms = tuple[ShortTransform, ...]

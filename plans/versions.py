@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from plans.document import Document
 from plans.errors import PlanInvalid, Problem
 from plans.plan import Plan
 from plans.template import Template
+from plans.transforms import Lookup
 
 
 class PlanVersion(Document):
@@ -35,7 +37,7 @@ class PlanVersion(Document):
 def canonical(document: Document) -> str:
     """Canonical JSON: sorted keys, no white space, defaults left out so that new options keep old digests."""
     values = document.model_dump(mode="json", exclude_defaults=True)
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
 def digest(plan: Plan, templates: tuple[Template, ...]) -> str:
@@ -101,7 +103,8 @@ def _differences(path: str, left: Any, right: Any) -> list[Difference]:
         for key in dict.fromkeys((*pair[0], *pair[1])):
             below = f"{path}.{key}".lstrip(".")
             found += _differences(below, pair[0].get(key), pair[1].get(key))
-        return found
+        # The same parts in another order: order means something for transforms.
+        return found or [Difference(path=path, before=list(pair[0]), after=list(pair[1]))]
     return [Difference(path=path, before=left, after=right)]
 
 
@@ -109,7 +112,7 @@ def _keyed(value: Any) -> Any:
     """Lists of named things as a mapping by name."""
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         return value
-    for key in ("name", "field", "template", "op"):
+    for key in ("name", "field", "template", "op", "header"):
         names = [each.get(key) for each in value]
         if value and all(names) and len(set(names)) == len(names):
             return dict(zip(names, value, strict=True))
@@ -120,26 +123,36 @@ def _used(plan: Plan, templates: tuple[Template, ...]) -> tuple[Template, ...]:
     """The templates the plan needs, its own first; PlanInvalid for missing ones and unknown fields."""
     known = {each.template: each for each in (*templates, *plan.templates)}
     wanted = list(dict.fromkeys(sheet.template for sheet in plan.sheets))
+    used = {name: known[name] for name in wanted if name in known}
     problems = [
-        Problem(path=f"sheets.{name}", message=f"there is no template {name!r}")
-        for name in wanted
-        if name not in known
+        Problem(path=f"sheets[{at}].template", message=f"there is no template {sheet.template!r}")
+        for at, sheet in enumerate(plan.sheets)
+        if sheet.template not in known
     ]
-    problems += _misfits(plan, known)
+    problems += [
+        Problem(path=path, message=f"template {template!r} has no field {field!r}")
+        for path, template, field in (*_named_by(plan), *_referred(used.values()))
+        if template in used and field not in {each.name for each in used[template].fields}
+    ]
     if problems:
         raise PlanInvalid(f"plan {plan.plan}", tuple(problems))
-    return tuple(known[name] for name in wanted)
+    return tuple(used.values())
 
 
-def _misfits(plan: Plan, known: dict[str, Template]) -> list[Problem]:
-    problems = []
+def _named_by(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """Every field a sheet names: its path, template and name."""
     for at, sheet in enumerate(plan.sheets):
-        if sheet.template not in known:
-            continue
-        fields = {field.name for field in known[sheet.template].fields}
         for number, mapping in enumerate(sheet.mappings):
-            if mapping.field not in fields:
-                path = f"sheets[{at}].columns[{number}].field"
-                message = f"template {sheet.template!r} has no field {mapping.field!r}"
-                problems.append(Problem(path=path, message=message))
-    return problems
+            path = f"sheets[{at}].columns[{number}]"
+            yield f"{path}.field", sheet.template, mapping.field
+            for place, each in enumerate(mapping.transforms):
+                if isinstance(each, Lookup):
+                    for name in (each.match, each.take):
+                        yield f"{path}.transforms[{place}]", each.template, name
+
+
+def _referred(templates: Iterable[Template]) -> Iterator[tuple[str, str, str]]:
+    for template in templates:
+        for field in template.fields:
+            if to := field.references:
+                yield f"templates.{template.template}.{field.name}", to.template, to.field
