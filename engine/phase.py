@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.accounting import Accounting
+from engine.binding.memory import Remembered
 from engine.model import Artifact, Progress, Run, RunStatus
 from engine.proposal import Decision, Proposal
 from plans.versions import PlanVersion
@@ -21,20 +22,16 @@ class Input:
     digest: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Memory:
-    """Columns confirmed for one shape of file: fields to column indexes, and by whom."""
-
-    sheet: str
-    shape: str  #: digest of the headers
-    columns: Mapping[str, tuple[int, ...]]
-    by: str
-
-
 class StoreFile(Protocol):
     """Stores a result file; it becomes visible with the end of the turn, or never."""
 
     def __call__(self, path: Path, *, name: str, media_type: str, records: int) -> Artifact: ...
+
+
+class FetchFile(Protocol):
+    """Brings a result file of an earlier turn onto this machine; no copy where it lies here."""
+
+    def __call__(self, name: str) -> Path | None: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,10 +42,11 @@ class Context:
     version: PlanVersion
     inputs: tuple[Input, ...]
     folder: Path
-    memory: tuple[Memory, ...]
+    memory: tuple[Remembered, ...]
     progress: Callable[[Progress], None]  #: as often as you like; written at most once a second
     cancel: Callable[[], bool]
     store_file: StoreFile
+    fetch_file: FetchFile  #: by the artifact's name; None on the first turn (staging is read again)
     proposal: Proposal | None = None  #: the one `decision` is about
     decision: Decision | None = None
 
@@ -75,5 +73,5 @@ class Advance:
     groups: tuple[Mapping[str, Any], ...] = ()  #: CellGroup
     artifacts: tuple[Artifact, ...] = ()
     report: str | None = None  #: key of the report among the artifacts
-    remember: tuple[Memory, ...] = ()
+    remember: tuple[Remembered, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)  #: small extras for the run's events

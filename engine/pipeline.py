@@ -1,0 +1,365 @@
+"""A run's way, in the order of the lines: read, match, bind, compile, execute, repair, ask.
+
+Everything that touches customer bytes happens in a sandbox child; this module only passes frozen
+values on. No step reaches back.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fnmatch import fnmatch
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from engine import sandbox
+from engine.binding import Memory, bind, match
+from engine.compiler import compile_sheet
+from engine.drift import Drift, DriftCode, drifts
+from engine.errors import CompileError
+from engine.execute import Job, Part, execute
+from engine.intake import take_in
+from engine.intake.source import Staged
+from engine.outcome import Outcome
+from engine.policy import Policy, WhenInvalid
+from engine.profile import Profile, profile
+from engine.proposal import Decision, Proposal, Repair
+from engine.questions import decide, heals, propose
+from engine.repair import BoundTable, repairs
+from engine.trial import tried
+from plans.changes import apply
+from plans.plan import ExtraColumns, Plan, Read
+from plans.template import Severity
+from plans.versions import PlanVersion, next_version
+
+T = TypeVar("T")
+
+#: A heal can uncover another one (a renamed column whose dates changed too); more rounds never did.
+ROUNDS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputFile:
+    """A customer's file: the name it came with and where its bytes lie."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tables:
+    """Every table the files hold, staged, with a profile of each."""
+
+    staged: tuple[Staged, ...]
+    profiles: tuple[Profile, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What the call asks beside the plan. `mapping`: field to header or 0-based column."""
+
+    policy: Policy = field(default_factory=Policy)
+    mapping: dict[str, str | int] = field(default_factory=dict)
+
+
+class Status(StrEnum):
+    """Where an attempt ended."""
+
+    COMPLETED = "completed"
+    NEEDS_ATTENTION = "needs_attention"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SheetInput:
+    """One table feeding one sheet: how it was bound and what drifted."""
+
+    bound: BoundTable
+    drifts: tuple[Drift, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One try of a plan version. `version` holds the heals, so its number may be unpublished."""
+
+    status: Status
+    reason: str | None
+    inputs: tuple[SheetInput, ...]
+    unused: tuple[int, ...]  #: tables no sheet wants
+    healed: tuple[Repair, ...]
+    approved: tuple[Repair, ...]  #: what the policy, not a person, accepted
+    version: PlanVersion
+    outcome: Outcome
+    proposal: Proposal | None
+
+    @property
+    def drifts(self) -> tuple[Drift, ...]:
+        """Every drift of every table."""
+        return tuple(drift for each in self.inputs for drift in each.drifts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """How this run's children are called, and the only folder they may write to."""
+
+    folder: Path
+    readable: tuple[Path, ...] = ()
+    seconds: float = 3_600.0
+    threads: int = 2
+    cancel: Callable[[], bool] | None = None
+    progress: Callable[[sandbox.Progress], None] | None = None
+
+    @property
+    def limits(self) -> sandbox.Limits:
+        """What a child of this run may use."""
+        return sandbox.Limits(
+            folder=self.folder,
+            readable=self.readable,
+            seconds=self.seconds,
+            threads=self.threads,
+        )
+
+    def call(self, work: Callable[..., T], *args: object) -> T:
+        """`work(*args)` in a sandbox child."""
+        return sandbox.call(work, *args, limits=self.limits, cancel=self.cancel)
+
+    def watched(self, work: Callable[..., T], *args: object) -> T:
+        """The same for work that reports its progress."""
+        return sandbox.call(
+            work, *args, limits=self.limits, cancel=self.cancel, progress=self.progress
+        )
+
+
+def read(files: Sequence[InputFile], *, plan: Plan | None, given: Read, box: Box) -> Tables:
+    """Stage and profile every table of the files; SourceError names the file that is refused."""
+    staged: list[Staged] = []
+    for number, file in enumerate(files):
+        staged += take_in(
+            file.path,
+            name=file.name,
+            folder=box.folder / f"staging-{number}",
+            read=_options(plan, file.name, given),
+            sandbox=box.limits,
+            cancel=box.cancel,
+            progress=box.progress,
+        )
+    return Tables(staged=tuple(staged), profiles=box.call(_profiles, tuple(staged)))
+
+
+def attempt(
+    version: PlanVersion,
+    tables: Tables,
+    *,
+    box: Box,
+    request: Request | None = None,
+    memory: Memory = (),
+    seen: Proposal | None = None,
+) -> Attempt:
+    """Try a plan version on staged tables: heal what the data proves, ask about the rest.
+
+    `seen` is the proposal a person decided on: what it showed is not asked again.
+    """
+    request = request or Request()
+    healed: tuple[Repair, ...] = ()
+    approved: tuple[Repair, ...] = ()
+    for number in range(ROUNDS + 1):
+        inputs = bound_inputs(version, tables, request, memory)
+        jobs, folder = _jobs(version, inputs), box.folder / f"out-{number}"
+        outcome = box.watched(partial(_execute, folder=folder, threads=box.threads), jobs)
+        found = _repairs(version, inputs, outcome, box)
+        safe = heals(found)
+        allowed = heals(found, auto_approve=request.policy.auto_approve)
+        if not allowed or number == ROUNDS:
+            break
+        healed += safe
+        approved += tuple(each for each in allowed if each not in safe)
+        version = _revised(version, allowed)
+    open_drifts = _open_drifts(version, inputs)
+    status, reason = _judge(request.policy, outcome, open_drifts, seen)
+    waits = status is Status.NEEDS_ATTENTION
+    used = {each.bound.table for each in inputs}
+    return Attempt(
+        status=status,
+        reason=reason,
+        inputs=inputs,
+        unused=tuple(n for n in range(len(tables.staged)) if n not in used),
+        healed=healed,
+        approved=approved,
+        version=version,
+        outcome=outcome,
+        proposal=_proposal(version, tables, inputs, outcome, found) if waits else None,
+    )
+
+
+def revise(version: PlanVersion, proposal: Proposal, decision: Decision) -> PlanVersion:
+    """The next version after a decision; the same one when nothing in the plan changes."""
+    changes = decide(proposal, decision, version)
+    if not changes:
+        return version
+    plan = apply(version.plan, *changes)
+    reason = decision.reason or proposal.summary
+    return next_version(version, plan, author=decision.actor, reason=reason)
+
+
+def _options(plan: Plan | None, name: str, given: Read) -> Read:
+    """How to read a file: the call's word, then that of the first sheet that wants the file."""
+    sheets = plan.sheets if plan else ()
+    wanting = [
+        sheet.read
+        for sheet in sheets
+        if any(fnmatch(name.lower(), pattern.lower()) for pattern in sheet.files.names)
+    ]
+    if not wanting and len(sheets) == 1:
+        wanting = [sheets[0].read]
+    of_plan = wanting[0] if wanting else Read()
+    said = {**of_plan.model_dump(exclude_defaults=True), **given.model_dump(exclude_defaults=True)}
+    return Read.model_validate(said)
+
+
+def _profiles(staged: tuple[Staged, ...]) -> tuple[Profile, ...]:
+    return tuple(profile(each) for each in staged)
+
+
+def bound_inputs(
+    version: PlanVersion, tables: Tables, request: Request, memory: Memory = ()
+) -> tuple[SheetInput, ...]:
+    """Which table feeds which sheet, every column bound, every drift told."""
+    pairs = match(tables.staged, version.plan, version.templates, profiles=tables.profiles)
+    if not pairs:
+        raise CompileError(
+            f"no file fits a sheet of plan {version.plan.plan!r}: look at `reknit check`, then "
+            "name the file as the plan's `files` say or give the columns by `mapping`"
+        )
+    return tuple(_input(version, tables, sheet, table, request, memory) for sheet, table in pairs)
+
+
+def _input(
+    version: PlanVersion, tables: Tables, name: str, table: int, request: Request, memory: Memory
+) -> SheetInput:
+    sheet, staged, seen = version.plan.sheet(name), tables.staged[table], tables.profiles[table]
+    template = version.template(sheet.template)
+    fields = {each.name for each in template.fields}
+    given = {field: column for field, column in request.mapping.items() if field in fields}
+    binding = bind(sheet, template, staged.source, seen, memory=memory, given=given)
+    return SheetInput(
+        bound=BoundTable(table=table, staged=staged, profile=seen, binding=binding),
+        drifts=drifts(sheet, staged.source, binding),
+    )
+
+
+def _jobs(version: PlanVersion, inputs: Sequence[SheetInput]) -> tuple[Job, ...]:
+    """One job a sheet, its parts in the order of the files."""
+    jobs = []
+    for sheet in version.plan.sheets:
+        template = version.template(sheet.template)
+        bound = [each.bound for each in inputs if each.bound.binding.sheet == sheet.name]
+        parts = tuple(
+            Part(
+                program=compile_sheet(
+                    sheet,
+                    template,
+                    each.binding,
+                    each.staged.source,
+                    width=each.staged.width,
+                    delimiter=each.staged.delimiter,
+                ),
+                staged=each.staged,
+                table=each.table,
+            )
+            for each in bound
+        )
+        if parts:
+            jobs.append(Job(sheet=sheet.name, template=sheet.template, parts=parts))
+    return tuple(jobs)
+
+
+def _repairs(
+    version: PlanVersion, inputs: Sequence[SheetInput], outcome: Outcome, box: Box
+) -> tuple[Repair, ...]:
+    """What could be done about invalid cells and missing columns, each tried on the rows."""
+    bound = tuple(each.bound for each in inputs)
+    found = box.call(repairs, version, bound, outcome)
+    if not found:
+        return ()
+    return box.call(partial(tried, folder=box.folder / "trial"), version, bound, found)
+
+
+def _revised(version: PlanVersion, made: Sequence[Repair]) -> PlanVersion:
+    plan = apply(version.plan, *(change for repair in made for change in repair.changes))
+    reason = "; ".join(repair.summary for repair in made)
+    return next_version(version, plan, author="reknit", reason=reason)
+
+
+def _judge(
+    policy: Policy,
+    outcome: Outcome,
+    open_drifts: Sequence[Drift],
+    seen: Proposal | None,
+) -> tuple[Status, str | None]:
+    """Where the attempt ends, by what is left over and what the policy says."""
+    fine = not outcome.stopped and not open_drifts and policy.tolerates(outcome.accounting)
+    settled = seen is not None and _settled(seen, outcome, open_drifts)
+    if fine or settled:
+        return Status.COMPLETED, None
+    invalid = outcome.accounting.invalid
+    reason = outcome.stopped or f"{invalid} of {outcome.accounting.read} rows are invalid"
+    if policy.when_invalid is WhenInvalid.PAUSE:
+        return Status.NEEDS_ATTENTION, reason
+    if policy.when_invalid is WhenInvalid.FAIL or outcome.stopped:
+        return Status.FAILED, reason
+    return Status.COMPLETED, None
+
+
+def _open_drifts(version: PlanVersion, inputs: Sequence[SheetInput]) -> tuple[Drift, ...]:
+    """Drifts that lose data when nobody looks: a mapped column is gone, or extras are refused."""
+
+    def blocks(drift: Drift) -> bool:
+        if drift.code is DriftCode.EXTRA:
+            return version.plan.sheet(drift.sheet).extra_columns is ExtraColumns.REJECT
+        return drift.code is DriftCode.MISSING and drift.used
+
+    return tuple(drift for each in inputs for drift in each.drifts if blocks(drift))
+
+
+def _settled(seen: Proposal, outcome: Outcome, open_drifts: Sequence[Drift]) -> bool:
+    """Whether everything left over stood in the proposal that was decided, and not more of it."""
+    shown = {
+        (each.target.sheet, each.target.field): each.target.affected for each in seen.questions
+    }
+    left = [
+        (group.sheet, group.field, group.cells)
+        for sheet in outcome.sheets
+        for group in sheet.groups
+        if group.severity is Severity.ERROR
+    ]
+    left += [(drift.sheet, drift.field, 0) for drift in open_drifts]
+    return all(
+        (sheet, field) in shown and cells <= shown[sheet, field] for sheet, field, cells in left
+    )
+
+
+def _proposal(
+    version: PlanVersion,
+    tables: Tables,
+    inputs: Sequence[SheetInput],
+    outcome: Outcome,
+    found: Sequence[Repair],
+) -> Proposal:
+    digests = tuple(sorted({each.source.digest for each in tables.staged}))
+    seen = tuple(drift for each in inputs for drift in each.drifts)
+    return propose(version, outcome, found, inputs=digests, drifts=seen)
+
+
+def _execute(
+    jobs: Sequence[Job],
+    *,
+    folder: Path,
+    threads: int,
+    progress: Callable[[sandbox.Progress], None],
+) -> Outcome:
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def report(done: int, total: int) -> None:
+        progress(sandbox.Progress(phase="checking rows", done=done, total=total))
+
+    return execute(jobs, folder=folder, threads=threads, progress=report)

@@ -1,0 +1,95 @@
+"""The files a person or a machine downloads after an attempt: report, valid rows, what is wrong."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine import report
+from engine.outcome import SheetOutcome
+from engine.pipeline import Attempt, Status, Tables
+
+CSV, JSON = "text/csv; charset=utf-8; header=present", "application/json"
+PARQUET = "application/vnd.apache.parquet"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+#: What a spreadsheet can hold; more rejected rows are in the CSV only.
+XLSX_ROWS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResultFile:
+    """One file ready to be kept: its name within the run, and how many rows it holds."""
+
+    name: str
+    path: Path
+    media_type: str
+    records: int
+
+
+def results(
+    made: Attempt, tables: Tables, *, folder: Path, safe: bool = False
+) -> tuple[ResultFile, ...]:
+    """Write an attempt's files below `folder`. Valid rows only when it completed. Child process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "report.json"
+    path.write_text(json.dumps(summary(made, tables), indent=2, ensure_ascii=False), "utf-8")
+    files = [ResultFile(name=path.name, path=path, media_type=JSON, records=0)]
+    for sheet in made.outcome.sheets:
+        files += _wrong(sheet, tables, folder / sheet.sheet, safe)
+        if made.status is Status.COMPLETED:
+            files += _valid(sheet, folder / sheet.sheet, safe)
+    return tuple(files)
+
+
+def summary(made: Attempt, tables: Tables) -> dict[str, object]:
+    """The report as JSON-ready values."""
+    return {
+        "status": made.status,
+        "reason": made.reason,
+        "plan": {
+            "name": made.version.plan.plan,
+            "version": made.version.number,
+            "digest": made.version.digest,
+        },
+        **report.report(
+            made.outcome,
+            drifts=made.drifts,
+            heals=(*made.healed, *made.approved),
+            sources=tuple(each.source for each in tables.staged),
+        ),
+        "unused_tables": [tables.staged[number].source.file for number in made.unused],
+    }
+
+
+def _valid(sheet: SheetOutcome, folder: Path, safe: bool) -> list[ResultFile]:
+    rows, name = sheet.accounting.valid, sheet.sheet
+    folder.mkdir(parents=True, exist_ok=True)
+    report.write_valid(sheet, folder / "valid.csv", safe=safe)
+    report.write_parquet(sheet, folder / "valid.parquet")
+    return [
+        _file(name, folder / "valid.csv", CSV, rows),
+        _file(name, folder / "valid.parquet", PARQUET, rows),
+    ]
+
+
+def _wrong(sheet: SheetOutcome, tables: Tables, folder: Path, safe: bool) -> list[ResultFile]:
+    if not sheet.cells and not sheet.warnings:
+        return []
+    rows, name, cells = sheet.accounting.invalid, sheet.sheet, sheet.cells + sheet.warnings
+    folder.mkdir(parents=True, exist_ok=True)
+    report.write_invalid_cells(sheet, folder / "invalid-cells.csv", safe=safe)
+    report.write_rejected(sheet, tables.staged, folder / "rejected-rows.csv", safe=safe)
+    files = [
+        _file(name, folder / "invalid-cells.csv", CSV, cells),
+        _file(name, folder / "rejected-rows.csv", CSV, rows),
+    ]
+    if rows < XLSX_ROWS:
+        report.write_rejected_xlsx(sheet, tables.staged, folder / "rejected-rows.xlsx")
+        files.append(_file(name, folder / "rejected-rows.xlsx", XLSX, rows))
+    return files
+
+
+def _file(sheet: str, path: Path, media_type: str, records: int) -> ResultFile:
+    return ResultFile(
+        name=f"{sheet}/{path.name}", path=path, media_type=media_type, records=records
+    )
