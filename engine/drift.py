@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from engine.binding import Binding, Bound, Pass
+from engine.intake.source import Source
+from plans.plan import Mapping, SheetPlan
+
 
 class DriftCode(StrEnum):
     """Kinds of drift; the same difference is reported once."""
@@ -32,3 +36,111 @@ class Drift:
     found: str | None = None
     count: int = 1
     used: bool = True
+
+
+#: Passes that find the plan's own header or a known alias of it where it is expected.
+_AS_PLANNED = (Pass.EXACT, Pass.GIVEN)
+
+
+def drifts(sheet: SheetPlan, source: Source, binding: Binding) -> tuple[Drift, ...]:
+    """Every difference in headers and reading; differences in values come from the invalid cells."""
+    found: list[Drift] = []
+    for mapping in sheet.mappings:
+        bound = binding.bound(mapping.field)
+        if bound is not None:
+            found += _renamed(sheet, mapping, bound, source)
+        elif mapping.field in binding.missing and not mapping.optional:
+            found.append(_missing(sheet, mapping))
+    found += _reordered(sheet, binding)
+    found += [_extra(sheet, source.columns[at], at) for at in binding.extra]
+    return (*found, *_reading(sheet, source))
+
+
+def _renamed(sheet: SheetPlan, mapping: Mapping, bound: Bound, source: Source) -> list[Drift]:
+    if bound.by in _AS_PLANNED:
+        return []
+    return [
+        Drift(
+            code=DriftCode.RENAMED,
+            sheet=sheet.name,
+            field=mapping.field,
+            expected=column.names[0],
+            found=source.columns[at],
+            message=f"{column.names[0]!r} came as {source.columns[at]!r} ({bound.evidence})",
+        )
+        for column, at in zip(mapping.columns, bound.columns, strict=False)
+        if column.names and source.columns[at] != column.header
+    ]
+
+
+def _missing(sheet: SheetPlan, mapping: Mapping) -> Drift:
+    wanted = ", ".join(
+        repr(column.header) if column.header is not None else f"number {column.position}"
+        for column in mapping.columns
+    )
+    return Drift(
+        code=DriftCode.MISSING,
+        sheet=sheet.name,
+        field=mapping.field,
+        expected=wanted,
+        message=f"no column for {mapping.field!r}: the plan expects {wanted}",
+    )
+
+
+def _reordered(sheet: SheetPlan, binding: Binding) -> list[Drift]:
+    order = [
+        bound.columns[0]
+        for mapping in sheet.mappings
+        if mapping.columns and mapping.columns[0].header is not None
+        if (bound := binding.bound(mapping.field)) and bound.columns
+    ]
+    # A plan lists its columns in the order of the file it was made from, or in no order at all.
+    straight = list(dict.fromkeys(order))
+    if len(straight) < 2 or straight == sorted(straight):
+        return []
+    return [
+        Drift(
+            code=DriftCode.REORDERED,
+            sheet=sheet.name,
+            message="the columns stand in another order than in the plan; headers decide",
+            used=False,
+        )
+    ]
+
+
+def _extra(sheet: SheetPlan, header: str, at: int) -> Drift:
+    name = repr(header) if header else f"number {at} (nameless)"
+    message = f"column {name} is not used by any field ({sheet.extra_columns})"
+    return Drift(code=DriftCode.EXTRA, sheet=sheet.name, found=header, message=message, used=False)
+
+
+def _reading(sheet: SheetPlan, source: Source) -> list[Drift]:
+    """Where the file was read in another way than the plan says."""
+    pairs = (
+        (DriftCode.DELIMITER, sheet.read.delimiter, source.delimiter),
+        (DriftCode.ENCODING, _plain(sheet.read.encoding), _plain(source.encoding)),
+        (DriftCode.HEADER, _text(sheet.read.header_row), _text(_last(source.header_rows))),
+    )
+    return [
+        Drift(
+            code=code,
+            sheet=sheet.name,
+            expected=planned,
+            found=found,
+            message=f"the plan says {planned!r}, the file has {found!r}",
+        )
+        for code, planned, found in pairs
+        if planned is not None and found is not None and planned != found
+    ]
+
+
+def _plain(encoding: str | None) -> str | None:
+    return encoding and encoding.lower().replace("_", "-")
+
+
+def _last(rows: tuple[int, ...]) -> int | None:
+    return rows[-1] if rows else None
+
+
+def _text(value: int | None) -> str | None:
+    return None if value is None else str(value)

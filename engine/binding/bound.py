@@ -38,7 +38,14 @@ class Binding:
     bounds: tuple[Bound, ...]
     missing: tuple[str, ...]  #: fields with a mapping whose columns are not there
     extra: tuple[int, ...]  #: columns that no field uses
+    candidates: tuple[
+        Bound, ...
+    ] = ()  #: for missing fields: likely columns, best first, to be asked
 
     def columns(self, field: str) -> tuple[int, ...] | None:
         """The columns that feed this field; None when it is not bound."""
         return next((each.columns for each in self.bounds if each.field == field), None)
+
+    def bound(self, field: str) -> Bound | None:
+        """How this field is bound; None when it is not."""
+        return next((each for each in self.bounds if each.field == field), None)

@@ -1,0 +1,235 @@
+"""The passes, cheapest first: each claims columns for what earlier ones left open."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from engine.binding.bound import Pass
+from engine.binding.fit import TELLING, fit
+from engine.binding.memory import Memory, shape
+from engine.binding.similar import similarity
+from engine.binding.words import concepts, normalised
+from engine.intake.source import Source
+from engine.profile import Profile
+from plans.plan import Column
+from plans.template import TemplateField
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """One incoming column the plan asks for, and every (field, place in its mapping) it feeds."""
+
+    column: Column
+    feeds: tuple[tuple[str, int], ...]
+    fields: tuple[TemplateField, ...]
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Names the plan and the template know it by, the plan's own first."""
+        if len(self.feeds) > 1 or self.feeds[0][1]:
+            return self.column.names
+        field = self.fields[0]
+        return (*self.column.names, *names(field))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """One pass's say: this column feeds that."""
+
+    wanted: Wanted
+    column: int
+    by: Pass
+    score: float
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """Everything the passes may look at."""
+
+    template: str
+    source: Source
+    profile: Profile
+    memory: Memory
+    given: Mapping[tuple[str, int], int]
+
+    def header(self, column: int) -> str:
+        """The column's header as it stands."""
+        return self.source.columns[column]
+
+
+Claims = list[Claim]
+Finder = Callable[[Task, Collection[Wanted], Collection[int]], Claims]
+
+
+def names(field: TemplateField) -> tuple[str, ...]:
+    """What the template calls the field."""
+    return tuple(each for each in (field.title, field.name, *field.synonyms) if each)
+
+
+def given(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Claims:
+    """What the call said."""
+    told = "the call said so"
+    return [
+        Claim(wanted=each, column=task.given[feed], by=Pass.GIVEN, score=1.0, evidence=told)
+        for each in wanted
+        for feed in each.feeds[:1]
+        if feed in task.given
+    ]
+
+
+def remembered(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Claims:
+    """What a confirmed run did with a file of this very shape, where the plan's header is gone."""
+    seen = shape(task.source)
+    same = [m for m in task.memory if m.shape == seen and m.template == task.template]
+    claims = []
+    for each in wanted:
+        field, place = each.feeds[0]
+        for entry in same:
+            if entry.field != field or place >= len(entry.headers) or _stands(task, each):
+                continue
+            evidence = f"a file of this shape was bound so before ({entry.trust})"
+            claims += [
+                Claim(wanted=each, column=at, by=Pass.REMEMBERED, score=1.0, evidence=evidence)
+                for at in free
+                if task.header(at) == entry.headers[place]
+            ][:1]
+    return claims
+
+
+def exact(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Claims:
+    """The plan's header letter by letter, or its position where it gives one."""
+    claims = []
+    for each in wanted:
+        column = each.column
+        at = next((i for i in sorted(free) if task.header(i) == column.header), None)
+        if at is not None and column.header is not None:
+            evidence = f"header {column.header!r}"
+        elif column.position is not None and (column.header is None or not task.source.header_rows):
+            at, evidence = column.position, f"column number {column.position} (from 0)"
+        if at is not None and at in free:
+            claims.append(Claim(wanted=each, column=at, by=Pass.EXACT, score=1, evidence=evidence))
+    return claims
+
+
+def normalised_header(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Claims:
+    """The plan's header without case, accents and punctuation."""
+    return [
+        Claim(
+            wanted=each,
+            column=at,
+            by=Pass.NORMALISED,
+            score=0.995,
+            evidence=f"{task.header(at)!r} is {each.column.header!r} written differently",
+        )
+        for each in wanted
+        for at in free
+        if _same(each.column.header, task.header(at))
+    ]
+
+
+def alias(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Claims:
+    """A header the plan knows the column by as well."""
+    claims = []
+    for each in wanted:
+        for rank, name in enumerate(each.column.aliases):
+            score = 0.995 - 0.0001 * min(rank, 50)
+            evidence = f"{name!r} is an alias of {each.column.names[0]!r} in the plan"
+            claims += [
+                Claim(wanted=each, column=at, by=Pass.ALIAS, score=score, evidence=evidence)
+                for at in sorted(free)
+                if task.header(at) == name or _same(name, task.header(at))
+            ]
+    return claims
+
+
+def synonym(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Claims:
+    """A name or synonym of the field, or a header of the same meaning."""
+    claims = []
+    for each in wanted:
+        for at in free:
+            header = task.header(at)
+            told = next((name for name in each.known if _same(name, header)), None)
+            means = next((name for name in each.known if concepts(name) == concepts(header)), None)
+            if header and (told or means) and _plausible(task, each, at):
+                score = 0.99 if told else 0.982
+                evidence = f"{header!r} means the same as {told or means!r}"
+                claims.append(
+                    Claim(wanted=each, column=at, by=Pass.ALIAS, score=score, evidence=evidence)
+                )
+    return claims
+
+
+def fuzzy(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Claims:
+    """Headers close enough, weighed with how the values fit."""
+    claims = []
+    for each in wanted:
+        for at in free:
+            name = max(each.known, key=lambda known: similarity(known, task.header(at)), default="")
+            close = similarity(name, task.header(at))
+            if close >= 0.5:
+                score = _weighed(close, _fits(task, each, at), _telling(each))
+                evidence = f"{task.header(at)!r} is close to {name!r} ({close:.2f})"
+                claims.append(
+                    Claim(wanted=each, column=at, by=Pass.FUZZY, score=score, evidence=evidence)
+                )
+    return claims
+
+
+def values(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Claims:
+    """A telling type that only this column's values have, and only this field wants."""
+    claims = []
+    for each in wanted:
+        if not _telling(each):
+            continue
+        fitting = [at for at in free if (_fits(task, each, at) or 0.0) >= 0.9]
+        kind = each.fields[0].type
+        rivals = [w for w in wanted if w is not each and _telling(w) and w.fields[0].type is kind]
+        if len(fitting) == 1 and not rivals:
+            evidence = f"the only free column whose values are of type {kind}"
+            claims.append(
+                Claim(wanted=each, column=fitting[0], by=Pass.VALUES, score=0.9, evidence=evidence)
+            )
+    return claims
+
+
+#: The order is the order of trust. Adding a pass is adding a line.
+PASSES: tuple[Finder, ...] = (
+    given, remembered, exact, normalised_header, alias, synonym, fuzzy, values,
+)  # fmt: skip
+
+
+def _same(name: str | None, header: str) -> bool:
+    return bool(name) and bool(header) and normalised(name or "") == normalised(header) != ""
+
+
+def _stands(task: Task, wanted: Wanted) -> bool:
+    return wanted.column.header is not None and wanted.column.header in task.source.columns
+
+
+def _telling(wanted: Wanted) -> bool:
+    return all(field.type in TELLING for field in wanted.fields)
+
+
+def _fits(task: Task, wanted: Wanted, at: int) -> float | None:
+    """How the column fits the worst of its fields; None when nothing can be told."""
+    single = len(wanted.feeds) == 1 and not wanted.feeds[0][1]
+    if at >= len(task.profile.columns) or not single:
+        return None
+    return fit(task.profile.columns[at], wanted.fields[0])
+
+
+def _plausible(task: Task, wanted: Wanted, at: int) -> bool:
+    share = _fits(task, wanted, at)
+    return share is None or share >= 0.3
+
+
+def _weighed(close: float, share: float | None, telling: bool) -> float:
+    """Confidence of a fuzzy match: closeness, lifted or sunk by the values."""
+    base = close**2 if close < 0.95 else 0.985 * close
+    if share is None:
+        return min(base, 0.97)
+    if share < 0.5:
+        return base * (0.3 + share)
+    if telling and share >= 0.95 and close >= 0.6:
+        return max(min(base, 0.97), 0.885 + 0.11 * close)
+    return min(base, 0.97)
