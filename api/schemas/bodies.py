@@ -1,0 +1,81 @@
+"""What every body shares: requests are strict and closed, answers frozen and explicit."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictInt,
+)
+from pydantic.json_schema import WithJsonSchema
+
+T = TypeVar("T")
+
+
+class Body(BaseModel):
+    """What a caller sends; an unknown member is an error, because it is a typo or a misbelief."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Resource(BaseModel):
+    """What a caller gets; new members may come, so clients ignore those they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _zulu(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _no_nul(value: str) -> str:
+    # PostgreSQL cannot hold it, and nobody means it.
+    if "\0" in value:
+        raise ValueError("holds a NUL character")
+    value.encode()
+    return value
+
+
+Instant = Annotated[
+    datetime,
+    PlainSerializer(_zulu),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "examples": ["2026-11-22T09:30:00.000Z"]}
+    ),
+]
+Flag = StrictBool
+Count = Annotated[StrictInt, Field(ge=0, le=2**53)]
+NO_NUL = r"^[^\x00]*$"
+Text = Annotated[str, AfterValidator(_no_nul), Field(max_length=4_000)]
+Line = Annotated[
+    str,
+    AfterValidator(_no_nul),
+    Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
+]
+Metadata = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=40)], Annotated[Text, Field(max_length=500)]
+    ],
+    Field(max_length=50, examples=[{"crm": "hubspot"}]),
+]
+
+
+class Page(Resource, Generic[T]):
+    """One page of a list, newest first; `next_cursor` goes into `?cursor=`."""
+
+    data: list[T]
+    next_cursor: str | None = Field(examples=[None])
+    has_more: bool = Field(examples=[False])
+
+
+class Deleted(Resource):
+    """It is gone."""
+
+    object: str = Field(examples=["company"])
+    id: str
+    deleted: bool = Field(default=True, examples=[True])

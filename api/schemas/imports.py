@@ -1,0 +1,167 @@
+"""Imports and previews: what a caller asks."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
+
+from api.schemas.bodies import Body, Count, Metadata, Resource, Text
+from api.schemas.uploads import UploadRef
+from engine.policy import WhenInvalid
+from plans.plan import Read
+
+#: Inline rows of one call, and how many of them are waited for.
+MAX_ROWS = 5_000
+MAX_WAITED_ROWS = 500
+
+Cell = Annotated[str, Field(max_length=1_048_576)] | StrictBool | StrictInt | StrictFloat | None
+Row = Annotated[
+    dict[Annotated[str, Field(max_length=1_000)], Cell], Field(min_length=1, max_length=1_000)
+]
+Mapping = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=63)],
+        Annotated[str, Field(min_length=1, max_length=1_000)]
+        | Annotated[StrictInt, Field(ge=0, lt=10_000)],
+    ],
+    Field(
+        max_length=1_000,
+        description="Field to header, or to 0-based column number",
+        examples=[{"email": "E-mail", "name": 0}],
+    ),
+]
+
+
+class ImportFile(Body):
+    """One uploaded file of the import; `name` counts when the plan matches files by name."""
+
+    upload_ref: UploadRef
+    name: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+
+
+class ImportPolicy(Body):
+    """What happens when rows would fail; thresholds accept so many without asking."""
+
+    when_invalid: WhenInvalid = WhenInvalid.PAUSE
+    max_invalid_rows: Annotated[Count, Field(examples=[10])] | None = None
+    max_invalid_percent: Annotated[float, Field(strict=True, ge=0, le=100)] | None = None
+    auto_approve: Annotated[float, Field(strict=True, ge=0.5, le=1)] | None = None
+
+
+class Data(Body):
+    """Files, rows or CSV text, exactly one of them, and how to read it."""
+
+    files: Annotated[tuple[ImportFile, ...], Field(min_length=1, max_length=100)] | None = None
+    rows: Annotated[tuple[Row, ...], Field(min_length=1, max_length=MAX_ROWS)] | None = None
+    csv: Annotated[str, Field(min_length=1)] | None = None
+    sheet: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")] | None = Field(
+        default=None, description="Which sheet inline rows or CSV text are for"
+    )
+    mapping: Mapping = Field(default_factory=dict)
+    has_header: StrictBool | None = None
+    read: Read = Read()
+    plan_id: Annotated[str, Field(max_length=60)] | None = None
+    plan_version: Annotated[Count, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        given = [each for each in (self.files, self.rows, self.csv) if each is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of `files`, `rows` and `csv`")
+        if self.plan_version is not None and self.plan_id is None:
+            raise ValueError("`plan_version` needs its `plan_id`")
+        return self
+
+
+class NewImport(Data):
+    """An import: by the company's published plan, or the version named here."""
+
+    policy: ImportPolicy = ImportPolicy()
+    dry_run: StrictBool = False
+    tags: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], Field(max_length=20)
+    ] = ()
+    metadata: Metadata = Field(default_factory=dict)
+    idempotency_key: (
+        Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[!-~]+$")] | None
+    ) = None
+
+
+class Preview(Data):
+    """The same data, only looked at: nothing is written."""
+
+    limit: Annotated[Count, Field(ge=1, le=100)] = 5
+
+
+class PreviewColumn(Resource):
+    """One column as it came."""
+
+    index: int = Field(examples=[0])
+    header: str = Field(examples=["E-mail"])
+    field: str | None = Field(description="The field it feeds", examples=["email"])
+    filled: int
+    distinct: int
+    samples: list[str]
+
+
+class PreviewDrift(Resource):
+    """One difference between what the plan expects and what came."""
+
+    code: str = Field(examples=["column_renamed"])
+    message: str
+    field: str | None
+    expected: str | None
+    found: str | None
+
+
+class PreviewBinding(Resource):
+    """Which columns feed a field, and why."""
+
+    field: str
+    columns: list[int]
+    by: str = Field(examples=["exact"])
+    score: float
+    evidence: str
+
+
+class PreviewTable(Resource):
+    """One table of the data and the sheet it would fill."""
+
+    file: str
+    sheet: str | None
+    total_rows: int
+    columns: list[PreviewColumn]
+    auto_mapping: dict[str, str | None] = Field(description="Field to header; null: none found")
+    bindings: list[PreviewBinding]
+    drift: list[PreviewDrift]
+    preview_rows: list[dict[str, str | None]]
+
+
+class PreviewBody(Resource):
+    """How the data would be read and bound. Of the first table that fills a sheet, the short form."""
+
+    object: Literal["preview"] = "preview"
+    columns: list[str]
+    auto_mapping: dict[str, str | None]
+    preview_rows: list[dict[str, str | None]]
+    total_rows: int
+    existing_columns: list[str] = Field(description="Fields of the company's sheets")
+    tables: list[PreviewTable]
+
+
+class DecisionBody(Body):
+    """A decision on exactly the proposal with the ETag of `If-Match` (or `proposal_etag`)."""
+
+    decision: Literal["accept", "answer", "reject", "take_valid"] = Field(examples=["accept"])
+    answers: Annotated[
+        dict[
+            Annotated[str, Field(min_length=1, max_length=100)],
+            Annotated[Text, Field(max_length=2_000)],
+        ],
+        Field(max_length=500, description="Question id to option id, or text where it is allowed"),
+    ] = Field(default_factory=dict)
+    without: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=500)] = (
+        Field(default=(), description="Ids of repairs that are not taken")
+    )
+    scope: Literal["company", "source"] = "company"
+    reason: Text = ""
+    proposal_etag: Annotated[str, Field(min_length=1, max_length=100)] | None = None
