@@ -1,0 +1,148 @@
+"""The server that forks children, and the child's side of a call. Started by engine.sandbox only.
+
+The server is a fresh interpreter with an empty environment, one thread and no network. It imports
+the module of each function once, so that a child starts with everything loaded.
+"""
+
+import gc
+import importlib
+import json
+import os
+import pickle
+import resource
+import selectors
+import socket
+import struct
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from engine import confine
+from engine.errors import ChildCrashed, EngineError
+from plans.errors import PlanError
+
+FRAME = struct.Struct("<cI")
+
+
+def serve(control_fd: int) -> None:
+    """Fork one child for each request on the control socket, until the parent closes it."""
+    confine.leave_network()
+    control = socket.socket(fileno=control_fd)
+    waiting = selectors.DefaultSelector()
+    waiting.register(control, selectors.EVENT_READ)
+    while True:
+        for key, _ in waiting.select():
+            if key.fileobj is not control:
+                waiting.unregister(key.fileobj)
+                _report_end(key.fd, *key.data)
+                continue
+            request, fds, _flags, _address = socket.recv_fds(control, 4096, 2)
+            if not request:
+                os._exit(0)
+            pid = _fork(json.loads(request), fds, control)
+            waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, fds[1]))
+
+
+def _fork(module: str, fds: list[int], control: socket.socket) -> int:
+    problem = None
+    try:
+        importlib.import_module(module)
+    except Exception:  # noqa: BLE001 - told to the caller, the server lives on
+        problem = traceback.format_exc()
+    gc.freeze()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            confine.die_with_parent()
+            control.close()
+            os.close(fds[1])
+            _work(socket.socket(fileno=fds[0]), problem)
+        finally:
+            os._exit(0)
+    os.close(fds[0])
+    os.write(fds[1], struct.pack("<i", pid))
+    return pid
+
+
+def _report_end(pidfd: int, pid: int, status_fd: int) -> None:
+    _, status = os.waitpid(pid, 0)
+    try:
+        os.write(status_fd, struct.pack("<i", os.waitstatus_to_exitcode(status)))
+    except BrokenPipeError:
+        pass  # the caller has its answer already
+    os.close(status_fd)
+    os.close(pidfd)
+
+
+def _work(channel: socket.socket, problem: str | None) -> None:
+    """Read the job, confine this process, run it, send back the value or the error."""
+    try:
+        if problem is not None:
+            raise ChildCrashed(problem)
+        size = FRAME.unpack(_receive(channel, FRAME.size))[1]
+        fn, args, limits, with_progress = pickle.loads(_receive(channel, size))
+        _enter(limits)
+        keywords = {"progress": _reporter(channel)} if with_progress else {}
+        kind, answer = b"r", fn(*args, **keywords)
+    except (EngineError, PlanError) as error:
+        kind, answer = b"e", error
+    except MemoryError:
+        kind, answer = b"e", ChildCrashed("the child ran out of memory")
+    except BaseException as error:  # noqa: BLE001 - every end becomes an answer
+        text = "".join(traceback.format_exception(error))
+        out_of_memory = "OutOfMemory" in type(error).__name__
+        note = "the child ran out of memory: " if out_of_memory else "the child failed: "
+        kind, answer = b"e", ChildCrashed(note + text[-4_000:])
+    send(channel, b"u", pickle.dumps(_usage()))
+    send(channel, kind, pickle.dumps(answer))
+
+
+def _enter(limits: Any) -> None:
+    os.chdir(limits.folder)
+    os.environ.clear()
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    confine.limit(
+        memory=limits.memory,
+        cpu_seconds=int(limits.seconds * limits.threads) + 1,
+        file_size=limits.file_size,
+        open_files=limits.open_files,
+    )
+    confine.restrict_files(writable=(limits.folder, *limits.writable), readable=limits.readable)
+    confine.refuse_programs_and_sockets()
+
+
+def _usage() -> tuple[float, int]:
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    return spent.ru_utime + spent.ru_stime, spent.ru_maxrss << 10
+
+
+def _reporter(channel: socket.socket) -> Callable[[Any], None]:
+    """Send progress at most once a second; the first and last report of a phase always go out."""
+    last: list[Any] = [0.0, ""]
+
+    def report(progress: Any) -> None:
+        now = time.monotonic()
+        if now - last[0] < 1 and progress.phase == last[1] and progress.done < progress.total:
+            return
+        last[:] = [now, progress.phase]
+        send(channel, b"p", pickle.dumps(progress))
+
+    return report
+
+
+def send(channel: socket.socket, kind: bytes, body: bytes) -> None:
+    """Write one frame."""
+    channel.sendall(FRAME.pack(kind, len(body)) + body)
+
+
+def _receive(channel: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        part = channel.recv(min(1 << 20, size - len(data)))
+        if not part:
+            os._exit(1)
+        data += part
+    return bytes(data)

@@ -1,0 +1,106 @@
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import hostile
+import pytest
+
+from engine.errors import Canceled, ChildCrashed, ChildTimeout, SourceCode, SourceError
+from engine.sandbox import Limits, Progress, Usage, call
+
+REFUSED = [
+    hostile.open_socket,
+    hostile.connect_natively,
+    hostile.read_secret,
+    hostile.read_secret_natively,
+    hostile.write_outside,
+    hostile.fork,
+    hostile.run_program,
+    hostile.kill_server,
+    hostile.take_memory,
+    hostile.take_memory_natively,
+    hostile.fill_disk,
+    hostile.segfault,
+    hostile.abort,
+    hostile.leave,
+    hostile.answer_with_code,
+]
+
+
+def limits(folder: Path, *, seconds: float = 60.0) -> Limits:
+    return Limits(folder=folder, seconds=seconds)
+
+
+def test_a_value_progress_and_usage_come_back(tmp_path: Path) -> None:
+    progress: list[Progress] = []
+    usage: list[Usage] = []
+    answer = call(
+        hostile.double, 21, limits=limits(tmp_path), progress=progress.append, usage=usage.append
+    )
+    assert answer == 42
+    assert [each.done for each in progress] == [0, 2]
+    assert usage[0].rss > 1 << 20
+
+
+def test_the_environment_of_a_child_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "hunter2")
+    seen = call(hostile.environment, limits=limits(tmp_path))
+    assert "hunter2" not in str(seen)
+    assert set(seen) == {"initial"}
+
+
+def test_our_errors_pass_with_code_and_place(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"a\.csv, line 1: nothing in it") as caught:
+        call(hostile.refuse, limits=limits(tmp_path))
+    assert caught.value.code is SourceCode.EMPTY
+
+
+@pytest.mark.parametrize("attack", REFUSED, ids=lambda each: each.__name__)
+def test_an_attack_is_one_typed_error_and_the_next_call_works(
+    tmp_path: Path, attack: Callable[[], object]
+) -> None:
+    with pytest.raises(ChildCrashed):
+        call(attack, limits=limits(tmp_path))
+    assert not (tmp_path.parent / "outside.txt").exists()
+    assert not list(tmp_path.rglob("pwned"))
+    assert call(hostile.double, 1, limits=limits(tmp_path)) == 2
+
+
+def test_a_child_past_its_time_is_killed(tmp_path: Path) -> None:
+    with pytest.raises(ChildTimeout, match="spin ran past 0.5 s"):
+        call(hostile.spin, limits=limits(tmp_path, seconds=0.5))
+
+
+def test_a_canceled_child_is_killed(tmp_path: Path) -> None:
+    with pytest.raises(Canceled):
+        call(hostile.spin, limits=limits(tmp_path), cancel=lambda: True)
+
+
+def test_many_threads_share_one_server(tmp_path: Path) -> None:
+    answers: list[int] = []
+    threads = [
+        threading.Thread(
+            target=lambda n=n: answers.append(call(hostile.double, n, limits=limits(tmp_path)))
+        )
+        for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [0, 2, 4, 6, 8, 10, 12, 14]
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    call(hostile.double, 1, limits=limits(tmp_path))
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        call(hostile.double, 1, limits=limits(tmp_path))
+        with pytest.raises(ChildCrashed):
+            call(hostile.abort, limits=limits(tmp_path))
+    time.sleep(0.05)
+    assert len(os.listdir("/proc/self/fd")) == before
