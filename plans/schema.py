@@ -1,6 +1,6 @@
 """JSON Schema of the documents people write, so that an editor completes and checks them."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -9,24 +9,17 @@ from plans.document import TAGS
 from plans.plan import Plan
 from plans.template import Template
 
-Kind = Literal["plan", "template", "change"]
-
-_KINDS: dict[Kind, tuple[str, TypeAdapter[Any]]] = {
-    "plan": ("Reknit plan", TypeAdapter(Plan)),
-    "template": ("Reknit template", TypeAdapter(Template)),
-    "change": ("Reknit plan change", TypeAdapter(Change)),
-}
+_NAMES = ((Plan, "plan"), (Template, "template"), (Change, "change"))
 
 
-def schema(kind: Kind) -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of one kind of document, short forms included."""
-    title, adapter = _KINDS[kind]
-    body = adapter.json_schema(mode="validation")
+def schema(kind: Any) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of Plan, Template or Change, short forms included."""
+    name = next(name for each, name in _NAMES if each is kind)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:reknit:schema:{kind}:1",
-        **_shown(body),
-        "title": title,
+        "$id": f"urn:reknit:schema:{name}:1",
+        **_shown(TypeAdapter(kind).json_schema(mode="validation")),
+        "title": f"Reknit {name}",
     }
 
 

@@ -11,13 +11,13 @@ from plans.versions import PlanVersion, first_version
 _HERE = files(__name__)
 
 
-def plan_names() -> tuple[str, ...]:
-    """The shipped plans, by name."""
+def plans() -> tuple[str, ...]:
+    """The names of the shipped plans."""
     return _names("plans")
 
 
-def template_names() -> tuple[str, ...]:
-    """The shipped templates, by name."""
+def templates() -> tuple[str, ...]:
+    """The names of the shipped templates."""
     return _names("templates")
 
 
@@ -35,12 +35,7 @@ def template(name: str) -> Template:
 
 def version(name: str) -> PlanVersion:
     """Version 1 of a shipped plan with the shipped templates it needs."""
-    return first_version(plan(name), templates(), author="reknit")
-
-
-def templates() -> tuple[Template, ...]:
-    """Every shipped template."""
-    return tuple(template(name) for name in template_names())
+    return first_version(plan(name), tuple(map(template, templates())), author="reknit")
 
 
 def _names(kind: str) -> tuple[str, ...]:

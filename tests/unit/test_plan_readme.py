@@ -34,7 +34,9 @@ def members(union: object, tag: str) -> set[str]:
 @pytest.mark.parametrize("text", BLOCKS, ids=lambda text: text.splitlines()[0])
 def test_every_example_loads(text):
     if text.startswith("plan:"):
-        first_version(load(Plan, text, name="README"), library.templates())
+        first_version(
+            load(Plan, text, name="README"), tuple(map(library.template, library.templates()))
+        )
     else:
         load(Template, text, name="README")
 
@@ -67,6 +69,6 @@ def test_every_rule_constraint_and_reading_option_is_explained():
 
 
 def test_the_library_is_listed():
-    names = (*library.plan_names(), *library.template_names())
+    names = (*library.plans(), *library.templates())
 
     assert [each for each in names if f"`{each}`" not in TEXT] == []
