@@ -71,7 +71,7 @@ def test_an_attack_is_one_typed_error_and_the_next_call_works(
 
 
 def test_a_child_past_its_time_is_killed(tmp_path: Path) -> None:
-    with pytest.raises(ChildTimeout, match="spin ran past 0.5 s"):
+    with pytest.raises(ChildTimeout, match="spin ran past"):
         call(hostile.spin, limits=limits(tmp_path, seconds=0.5))
 
 

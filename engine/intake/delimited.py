@@ -1,0 +1,255 @@
+"""Delimited text: proven plain and staged as it stands, or read record by record with care."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from engine.errors import SourceCode
+from engine.intake import dialect, encoding, table
+from engine.intake.encoding import Encoding
+from engine.intake.parse import Dialect, Record, parse
+from engine.intake.rows import HEAD, Reading, blank, check, source, stage_rows, units_between
+from engine.intake.scan import NotPlain, Scan, scan
+from engine.intake.source import ReadCode, ReadNote, Shard, Staged
+from engine.intake.staging import mismatch
+from engine.intake.table import Region
+
+#: Detection never reads more than this.
+SAMPLE = 1 << 20
+
+
+def stage_delimited(reading: Reading) -> Staged:
+    """Read one text file."""
+    with reading.file.path.open("rb") as file:
+        head = file.read(SAMPLE)
+    whole = len(head) < SAMPLE
+    if (
+        head.count(b"\0") > len(head) // 10
+        and not encoding.detect(head, whole=whole, given=reading.read.encoding).wide
+    ):
+        message = "the file is binary, not text"
+        raise reading.file.error(SourceCode.NUL_BYTES, message)
+    found = encoding.detect(head, whole=whole, given=reading.read.encoding)
+    sample = _sample(head, found, whole=whole)
+    chosen = dialect.detect(sample, reading.read)
+    newline = _newline(sample)
+    facts = {
+        "encoding": found.name,
+        "delimiter": chosen.dialect.delimiter,
+        "quote": chosen.dialect.quote or None,
+        "escape": chosen.dialect.escape or None,
+        "newline": newline,
+        "choices": (found.choice, *chosen.choices),
+    }
+    notes = (*reading.notes, *_text_notes(sample))
+    reading = replace(reading, facts={**reading.facts, **facts}, notes=notes)
+    try:
+        return _stage_plain(reading, found, chosen.dialect, sample, newline)
+    except NotPlain as why:
+        return _stage_carefully(reading, found, chosen.dialect, str(why))
+
+
+def _sample(head: bytes, found: Encoding, *, whole: bool) -> str:
+    if found.wide:
+        text = head[found.skip : len(head) - len(head) % 4].decode(found.name, "replace")
+    else:
+        text = encoding.decode(head[found.skip :], found.name)[0]
+    if whole:
+        return text
+    cut = text.rfind("\n") + 1 or text.rfind("\r") + 1
+    return text[:cut] if cut else text
+
+
+def _newline(sample: str) -> str:
+    """The commonest line end; `mixed` when several are common."""
+    crlf = sample.count("\r\n")
+    counts = {"\r\n": crlf, "\n": sample.count("\n") - crlf, "\r": sample.count("\r") - crlf}
+    used = [end for end, count in counts.items() if count]
+    return used[0] if len(used) == 1 else "mixed" if used else "\n"
+
+
+def _text_notes(sample: str) -> tuple[ReadNote, ...]:
+    count = encoding.mojibake(sample)
+    message = "text that was decoded wrongly before, such as `Ã¤` for `ä`"
+    return (ReadNote(code=ReadCode.MOJIBAKE, message=message, count=count),) if count else ()
+
+
+def _stage_plain(
+    reading: Reading, found: Encoding, used: Dialect, sample: str, newline: str
+) -> Staged:
+    """Stage a strict file at the speed of numpy; raises NotPlain."""
+    _check_plain(reading, found, used, newline)
+    records = list(islice(parse(io.StringIO(sample, newline=""), used), HEAD))
+    region = table.find([each.cells for each in records], reading.read)
+    check(region, [each.problem for each in records], reading)
+    if region.first >= len(records):
+        raise NotPlain("no rows")
+    start = found.skip + _offset(sample, records[region.first].line)
+    crlf, out = newline == "\r\n", reading.out()
+    prove = partial(scan, delimiter=used.delimiter, width=region.width, limits=reading.limits)
+    whole = _scan(prove, reading, start, out if crlf else None, crlf=crlf)
+    below = _below(reading, whole, used, region.width)
+    kept = whole.records - len(below)
+    if any(each < kept for each in whole.odd):
+        raise NotPlain("rows with different numbers of cells")
+    blanks = [each for each in whole.blanks if each < kept]
+    if blanks and not crlf:
+        _scan(prove, reading, start, out, crlf=False)
+    rewritten = crlf or bool(blanks)
+    staged = prove(out, start=0, crlf=False) if rewritten else whole
+    if rewritten and staged.records != whole.records - len(whole.blanks):
+        raise mismatch(f"{whole.records} records, {staged.records} staged")
+    count, above = kept - len(blanks), units_between(region)
+    skipped = len(whole.blanks) + sum(not blank(cells) for cells in below) + above
+    return Staged(
+        source=source(
+            reading,
+            region,
+            notes=_plain_notes(whole, below, kept, region),
+            read=whole.records + above,
+            broken=0,
+            skipped=skipped,
+        ),
+        path=out if rewritten else reading.file.path,
+        delimiter=used.delimiter,
+        width=region.width,
+        records=count,
+        shards=_trim(staged, count),
+        breaks=_breaks(blanks, region.first + 1, count),
+    )
+
+
+def _scan(
+    prove: Callable[..., Scan], reading: Reading, start: int, out: Path | None, *, crlf: bool
+) -> Scan:
+    """Scan the source; with `out`, write its canonical text there."""
+    path, report = reading.file.path, reading.report
+    if out is None:
+        return prove(path, start=start, crlf=crlf, report=report)
+    with out.open("wb") as file:
+        return prove(path, start=start, crlf=crlf, report=report, write=file.write)
+
+
+def _check_plain(reading: Reading, found: Encoding, used: Dialect, newline: str) -> None:
+    read = reading.read
+    if found.name not in ("utf-8", "ascii"):
+        raise NotPlain(f"text in {found.name}")
+    if len(used.delimiter) != 1 or not used.delimiter.isascii() or used.escape:
+        raise NotPlain("an unusual delimiter or escape character")
+    if used.quote not in ('"', ""):
+        raise NotPlain("an unusual quote character")
+    if newline not in ("\n", "\r\n"):
+        raise NotPlain("unusual line ends")
+    if read.last_row is not None or read.footer_rows is not None:
+        raise NotPlain("a given last row")
+
+
+def _offset(sample: str, line: int) -> int:
+    """Bytes of the physical lines above that line (1-based)."""
+    above = islice(io.StringIO(sample, newline=""), line - 1)
+    return sum(len(each.encode()) for each in above)
+
+
+def _below(reading: Reading, found: Scan, used: Dialect, width: int) -> list[list[str]]:
+    """Cells of the records below the table, blank ones among them included."""
+    cells = []
+    with reading.file.path.open("rb") as file:
+        for start, end in found.tail:
+            file.seek(start)
+            text = file.read(end - start).decode().rstrip("\r\n")
+            record = next(parse(io.StringIO(text, newline=""), used), None)
+            cells.append(record.cells if record else [""])
+    count = table.footer(cells, width)
+    return cells[len(cells) - count :]
+
+
+def _trim(found: Scan, records: int) -> tuple[Shard, ...]:
+    """The shards without the last records of the file."""
+    dropped = found.records - records
+    if not dropped:
+        return found.shards
+    end = found.tail[-dropped][0]
+    return tuple(
+        Shard(
+            index=each.index,
+            start=each.start,
+            end=min(each.end, end),
+            records=min(each.records, records - each.first),
+            first=each.first,
+        )
+        for each in found.shards
+        if each.first < records
+    )
+
+
+def _breaks(blanks: list[int], first_row: int, records: int) -> tuple[tuple[int, int], ...]:
+    """Ordinal and source row wherever blank records make the rows jump."""
+    breaks = {0: first_row}
+    for before, ordinal in enumerate(blanks):
+        if ordinal - before < records:
+            breaks[ordinal - before] = first_row + ordinal + 1
+    return tuple(breaks.items())
+
+
+def _plain_notes(found: Scan, below: list[list[str]], kept: int, region: Region) -> list[ReadNote]:
+    notes = []
+    if found.blanks:
+        row = region.first + 1 + found.blanks[0]
+        notes.append(
+            ReadNote(code=ReadCode.BLANK, message="blank rows", count=len(found.blanks), row=row)
+        )
+    if foot := [cells for cells in below if not blank(cells)]:
+        message = "rows below the table: " + " ".join(filter(None, foot[0]))[:200]
+        row = region.first + 1 + kept
+        notes.append(ReadNote(code=ReadCode.FOOTER, message=message, count=len(foot), row=row))
+    return notes
+
+
+def _stage_carefully(reading: Reading, found: Encoding, used: Dialect, why: str) -> Staged:
+    seen = _Seen()
+    lines = seen.watch(encoding.lines(reading.file.path, found))
+    records: Iterator[Record] = parse(lines, used, longest=reading.limits.record)
+    staged = stage_rows(records, reading)
+    notes = [ReadNote(code=ReadCode.SLOW_PATH, message=f"read with care: {why}"), *seen.notes()]
+    return _add_notes(staged, notes)
+
+
+def _add_notes(staged: Staged, notes: list[ReadNote]) -> Staged:
+    return replace(staged, source=replace(staged.source, notes=(*staged.source.notes, *notes)))
+
+
+class _Seen:
+    """What the lines showed while they were read: NUL characters, other encodings, line ends."""
+
+    def __init__(self) -> None:
+        self.nul, self.foreign = [0, 0], [0, 0]
+        self.ends: set[str] = set()
+
+    def watch(self, lines: Iterator[tuple[str, bool]]) -> Iterator[str]:
+        for number, (line, clean) in enumerate(lines, 1):
+            if not clean:
+                self.foreign = [self.foreign[0] + 1, self.foreign[1] or number]
+            if "\0" in line:
+                self.nul = [self.nul[0] + line.count("\0"), self.nul[1] or number]
+                line = line.replace("\0", "")
+            self.ends.add(re.search(r"[\r\n]*\Z", line)[0])  # type: ignore[index]
+            yield line
+
+    def notes(self) -> list[ReadNote]:
+        notes = []
+        if self.nul[0]:
+            message = f"NUL characters taken out, first in line {self.nul[1]}"
+            notes.append(ReadNote(code=ReadCode.NUL_REMOVED, message=message, count=self.nul[0]))
+        if self.foreign[0]:
+            message = f"lines in another encoding, first line {self.foreign[1]}"
+            notes.append(
+                ReadNote(code=ReadCode.MIXED_ENCODING, message=message, count=self.foreign[0])
+            )
+        if len(self.ends - {""}) > 1:
+            message = "several kinds of line ends"
+            notes.append(ReadNote(code=ReadCode.MIXED_NEWLINES, message=message))
+        return notes
