@@ -1,0 +1,59 @@
+"""Keep a sheet small, hand its values to checks, and leave nothing of it behind."""
+
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from engine.dataset import table as tables
+from engine.dataset.table import Column, Location
+from engine.sql import ident, literal
+
+#: Files that make a table worth compacting.
+_MANY = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tidied:
+    """Files that housekeeping merged into larger ones, and files it deleted."""
+
+    compacted: int
+    deleted: int
+
+
+def tidy(sheet: Location, *, keep: timedelta) -> Tidied:
+    """Merge small files, and delete those no version younger than `keep` (the undo window) needs."""
+    table = tables.existing(sheet)
+    compacted = tables.compact(table) if len(table.file_uris()) >= _MANY else 0
+    return Tidied(compacted=compacted, deleted=tables.vacuum(table, keep=keep))
+
+
+def stored_values(
+    sheet: Location, field: str, *, to: Path, threads: int = 2, memory: int = 700 << 20
+) -> int:
+    """Write the distinct values of a field to a Parquet file, for reference checks; how many."""
+    table = tables.open_table(sheet)
+    known = {each.name: each for each in tables.table_columns(table)} if table else {}
+    column = known.get(field, Column(name=field, type="VARCHAR"))
+    with tables.connect(
+        to.parent, tables=[table] if table else [], threads=threads, memory=memory
+    ) as connection:
+        source = f"(SELECT NULL::VARCHAR AS {ident(field)})"
+        if table is not None:
+            tables.view(connection, table, name="stored", wanted=[column])
+            source = "stored"
+        written = connection.execute(
+            f"COPY (SELECT DISTINCT {ident(field)} FROM {source} WHERE {ident(field)} IS NOT NULL) "
+            f"TO {literal(str(to))} (FORMAT parquet)"
+        ).fetchall()
+    return int(written[0][0])
+
+
+def erase(sheet: Location) -> None:
+    """Delete every byte below the sheet's location."""
+    if folder := sheet.local:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+    else:
+        tables.delete_all(sheet)

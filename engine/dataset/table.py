@@ -1,0 +1,379 @@
+"""A sheet's Delta table: open it, look back, read it with DuckDB, commit a run exactly once."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+from duckdb import DuckDBPyConnection
+from pyarrow.fs import FileType, PyFileSystem
+
+from engine import duck
+from engine.errors import CompileError, Conflict, NotFound, StorageError
+from engine.sql import ident, literal
+
+#: Of 100,000 rows and more, Parquet gains little and a writer's memory grows with every row.
+_WRITER = WriterProperties(max_row_group_size=131_072)
+_BATCH = 50_000
+
+Table = DeltaTable
+
+#: An application transaction every commit carries: it numbers the rows, and because Delta lets only
+#: one of two concurrent commits move it, no two runs can resolve rows against the same version.
+_NEXT_ID = "reknit:next_id"
+_METADATA = "reknit"
+
+_CONFIGURATION: dict[str, str | None] = {
+    # Customers' values would otherwise stand in the log as statistics.
+    "delta.dataSkippingStatsColumns": "_id",
+    # A run's counts are read from its commit for ever; vacuum alone ends the undo window.
+    "delta.logRetentionDuration": "interval 3650 days",
+}
+
+_DUCKDB_TYPES = {
+    "string": "VARCHAR",
+    "long": "BIGINT",
+    "integer": "INTEGER",
+    "short": "SMALLINT",
+    "byte": "TINYINT",
+    "double": "DOUBLE",
+    "float": "FLOAT",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP WITH TIME ZONE",
+    "timestamp_ntz": "TIMESTAMP",
+    "binary": "BLOB",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Location:
+    """Where a sheet's rows lie: a local folder or an s3:// URL with the store's options."""
+
+    url: str
+    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def local(self) -> Path | None:
+        """The folder, when there is one."""
+        if self.url.startswith("file://"):
+            return Path(unquote(self.url.removeprefix("file://")))
+        return None if "://" in self.url else Path(self.url)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """A stored column with its DuckDB type."""
+
+    name: str
+    type: str
+
+
+#: Where a stored row comes from; `_run` wrote its present values, `_created_run` its first ones.
+LINEAGE = (
+    Column(name="_id", type="BIGINT"),
+    Column(name="_run", type="VARCHAR"),
+    Column(name="_file", type="VARCHAR"),
+    Column(name="_row", type="BIGINT"),
+    Column(name="_plan_version", type="VARCHAR"),
+    Column(name="_tags", type="VARCHAR[]"),
+    Column(name="_created_run", type="VARCHAR"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """What became of every row a run brought; the members add up to the rows."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    excluded: int = 0  #: on a suppression list
+    repeated: int = 0  #: an earlier row of the run is the same record
+    by_mode: int = 0  #: known in create_only, unknown in update_only
+
+    @property
+    def skipped(self) -> int:
+        """Rows that were not looked at further."""
+        return self.excluded + self.repeated + self.by_mode
+
+    @property
+    def rows(self) -> int:
+        """All rows."""
+        return self.created + self.updated + self.unchanged + self.skipped
+
+
+class Kind(StrEnum):
+    """What made a version of the table."""
+
+    IMPORT = "import"  #: a run wrote its valid rows
+    UNDO = "undo"  #: a run's rows were taken back
+    TIDY = "tidy"  #: files were rewritten or removed; no row changed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commit:
+    """One version of the table and the run that made it."""
+
+    version: int
+    at: datetime
+    kind: Kind
+    run: str = ""
+    undoes: str = ""
+    counts: Counts = Counts()
+    removed: int = 0
+    restored: int = 0
+    kept: int = 0
+
+
+def open_table(sheet: Location, *, version: int | None = None) -> DeltaTable | None:
+    """The table as it is, or was at `version`; None when nothing was ever written."""
+    options = dict(sheet.options) or None
+    try:
+        return DeltaTable(_root(sheet), version=version, storage_options=options)
+    except TableNotFoundError:
+        return None
+    except (DeltaError, OSError) as error:
+        raise StorageError(f"the sheet at {sheet.url} cannot be opened: {error}") from error
+
+
+def existing(sheet: Location, *, version: int | None = None) -> DeltaTable:
+    """The table; NotFound when nothing was ever written."""
+    table = open_table(sheet, version=version)
+    if table is None:
+        raise NotFound("the sheet has no rows yet: no import has written to it")
+    return table
+
+
+def exists(sheet: Location) -> bool:
+    """Whether any run has written to the sheet."""
+    return open_table(sheet) is not None
+
+
+def history(sheet: Location) -> tuple[Commit, ...]:
+    """Every version, newest first."""
+    return commits(existing(sheet))
+
+
+def commits(table: DeltaTable) -> tuple[Commit, ...]:
+    """Every version of an open table, newest first."""
+    return tuple(_commit(entry) for entry in table.history())
+
+
+def version_as_of(table: DeltaTable, moment: int | str | datetime) -> int:
+    """The version a number, a run's id (just after it) or a point in time stands for."""
+    if isinstance(moment, int):
+        return moment
+    for commit in commits(table):
+        if commit.run == moment if isinstance(moment, str) else commit.at <= moment:
+            return commit.version
+    raise NotFound(f"the sheet has no version as of {moment}")
+
+
+def columns(sheet: Location, *, version: int | None = None) -> tuple[Column, ...]:
+    """Data columns in order, then lineage."""
+    return table_columns(existing(sheet, version=version))
+
+
+def table_columns(table: DeltaTable) -> tuple[Column, ...]:
+    """Data columns in order, then lineage, of an open table."""
+    found = [Column(name=each.name, type=_duckdb_type(each.type)) for each in table.schema().fields]
+    lineage = {each.name for each in LINEAGE}
+    return (*(each for each in found if each.name not in lineage), *LINEAGE)
+
+
+def connect(
+    scratch: Path,
+    *,
+    tables: Sequence[DeltaTable] = (),
+    readable: Sequence[Path] = (),
+    threads: int,
+    memory: int,
+) -> DuckDBPyConnection:
+    """A hardened connection that may read these tables' files and these paths."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    files = [each for table in tables for each in _local_files(table)]
+    paths = [*files, *map(str, readable)]
+    return duck.connect(scratch, readable=paths, memory=memory, threads=threads)
+
+
+def view(
+    connection: DuckDBPyConnection,
+    table: DeltaTable,
+    *,
+    name: str,
+    wanted: Sequence[Column],
+    where: str = "",
+) -> None:
+    """Define `name` with exactly the columns `wanted`; one the table lacks is empty.
+
+    A remote table is a stream: the view can be read once, and only `where` (ids) is left out early.
+    """
+    empty = ", ".join(f"CAST(NULL AS {each.type}) AS {ident(each.name)}" for each in wanted)
+    stored = {each.name: each for each in table_columns(table)}
+    common = [each for each in wanted if each.name in stored]
+    if _remote(table):
+        stream = table.scan(columns=[each.name for each in common], predicate=where or None)
+        source = f"{name}_stream"
+        connection.register(source, pyarrow.RecordBatchReader.from_stream(stream))
+    else:
+        files = ", ".join(literal(each) for each in _local_files(table))
+        source = f"read_parquet([{files}], union_by_name = true)" if files else ""
+    picked = ", ".join(
+        f"CAST({ident(each.name)} AS {each.type}) AS {ident(each.name)}" for each in common
+    )
+    rows = f" UNION ALL BY NAME SELECT {picked} FROM {source}" if source and picked else ""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW {ident(name)} AS SELECT {empty} WHERE false{rows}"
+    )
+
+
+def id_ranges(table: DeltaTable) -> tuple[tuple[int, int], ...]:
+    """Smallest and largest row id of every file."""
+    actions = pyarrow.table(table.get_add_actions(flatten=True))
+    pairs = zip(actions["min._id"].to_pylist(), actions["max._id"].to_pylist(), strict=True)
+    return tuple((low, high) for low, high in pairs if low is not None)
+
+
+def next_id(table: DeltaTable | None) -> int:
+    """The id of the next new row; ids are never given twice."""
+    return (table.transaction_version(_NEXT_ID) or 1) if table else 1
+
+
+def recorded(table: DeltaTable, run: str) -> Commit | None:
+    """What the run committed here, if it ever did."""
+    if table.transaction_version(run) is None:
+        return None
+    return next(commit for commit in commits(table) if commit.run == run)
+
+
+def commit_rows(
+    sheet: Location,
+    table: DeltaTable | None,
+    rows: Any,
+    *,
+    record: Commit,
+    next_id: int,
+    instead_of: str | None,
+) -> None:
+    """Write a stream of rows and the run's record in one commit.
+
+    `instead_of` is the condition of the rows they replace; None appends. Conflict when another
+    run committed since `table` was opened.
+    """
+    properties = CommitProperties(
+        custom_metadata={_METADATA: _metadata(record)},
+        app_transactions=[Transaction(record.run, 1), Transaction(_NEXT_ID, next_id)],
+    )
+    replacing: dict[str, Any] = {"mode": "append"}
+    if instead_of is not None:
+        replacing = {"mode": "overwrite", "predicate": instead_of or None}
+    try:
+        write_deltalake(
+            table or _root(sheet),
+            rows.to_arrow_reader(_BATCH),
+            schema_mode="merge",
+            configuration=None if table else _CONFIGURATION,
+            storage_options=dict(sheet.options) or None,
+            writer_properties=_WRITER,
+            commit_properties=properties,
+            **(replacing if table else {"mode": "error"}),
+        )
+    except CommitFailedError as error:
+        raise Conflict("another run wrote to the sheet at the same time; start it again") from error
+    except (DeltaError, OSError) as error:
+        raise StorageError(f"the rows could not be written to {sheet.url}: {error}") from error
+
+
+def missing_files(sheet: Location, table: DeltaTable) -> bool:
+    """Whether vacuum has taken files this version needs."""
+    names = pyarrow.table(table.get_add_actions(flatten=True))["path"].to_pylist()
+    found = PyFileSystem(_handler(sheet)).get_file_info(names)
+    return any(each.type is FileType.NotFound for each in found)
+
+
+def delete_all(sheet: Location) -> None:
+    """Delete every object of the table."""
+    _handler(sheet).delete_root_dir_contents()
+
+
+def compact(table: DeltaTable) -> int:
+    """Merge small files; how many went into larger ones."""
+    properties = CommitProperties(custom_metadata={_METADATA: json.dumps({"kind": Kind.TIDY})})
+    done = table.optimize.compact(writer_properties=_WRITER, commit_properties=properties)
+    return int(done["numFilesRemoved"])
+
+
+def vacuum(table: DeltaTable, *, keep: timedelta) -> int:
+    """Delete files no version younger than `keep` needs; how many."""
+    hours = int(keep.total_seconds() // 3600)
+    gone = table.vacuum(
+        hours, dry_run=False, enforce_retention_duration=False, full=True,
+        commit_properties=CommitProperties(custom_metadata={_METADATA: json.dumps({"kind": Kind.TIDY})}),
+    )  # fmt: skip
+    return len(gone)
+
+
+def storable(type_: str) -> str:
+    """The type a column is kept as: Delta knows no time of day, UUID or unsigned number."""
+    if type_ in _DUCKDB_TYPES.values() or type_.startswith("DECIMAL") or type_ == "VARCHAR[]":
+        return type_
+    if type_ in ("UTINYINT", "USMALLINT", "UINTEGER"):
+        return "BIGINT"
+    return "DECIMAL(38,0)" if type_ in ("UBIGINT", "HUGEINT") else "VARCHAR"
+
+
+def same_type(column: Column, stored: Column) -> None:
+    """CompileError when an incoming column cannot go where rows of another type are kept."""
+    if column.type != stored.type:
+        raise CompileError(
+            f"column {column.name} is {column.type} in this plan, but the sheet keeps it as "
+            f"{stored.type}: give the field its former type, or another name"
+        )
+
+
+def _root(sheet: Location) -> str:
+    return str(sheet.local or sheet.url)
+
+
+def _handler(sheet: Location) -> DeltaStorageHandler:
+    return DeltaStorageHandler(_root(sheet), dict(sheet.options) or None)
+
+
+def _remote(table: DeltaTable) -> bool:
+    return not table.table_uri.startswith(("/", "file://"))
+
+
+def _local_files(table: DeltaTable) -> list[str]:
+    if _remote(table):
+        return []
+    return [unquote(uri).removeprefix("file://") for uri in table.file_uris()]
+
+
+def _duckdb_type(type_: Any) -> str:
+    name = type_.type
+    if name == "array":
+        return "VARCHAR[]"
+    return _DUCKDB_TYPES.get(name) or name.upper().replace(" ", "")
+
+
+def _metadata(record: Commit) -> str:
+    told = asdict(record)
+    del told["version"], told["at"]
+    return json.dumps(told)
+
+
+def _commit(entry: dict[str, Any]) -> Commit:
+    told = json.loads(entry.get(_METADATA) or "{}")
+    counts = Counts(**told.pop("counts", {}))
+    kind = Kind(told.pop("kind", Kind.TIDY))
+    at = datetime.fromtimestamp(entry["timestamp"] / 1000, UTC)
+    return Commit(version=entry["version"], at=at, kind=kind, counts=counts, **told)
