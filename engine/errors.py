@@ -11,7 +11,14 @@
     + ModelUnavailable  try again later
   x NotFound          no such record in this scope
   x Conflict          the record moved on
+    + ActiveRun         the company has a run that has not ended
+    + AlreadyDecided    somebody decided before
+    + ProposalChanged   the decision is about an older proposal
+    + QuotaExceeded     the partner used up what it may use
+    + Superseded        another worker has taken this turn of the run
   x StorageError      a file could not be stored or read back
+    + UploadMismatch    the bytes are not the declared ones
+  x SignatureInvalid  a signed URL was changed, is used up or too old
 """
 
 from enum import StrEnum
@@ -94,5 +101,41 @@ class Conflict(EngineError):
     """The record moved on; read it again."""
 
 
+class ActiveRun(Conflict):
+    """The company has a run that has not ended."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        super().__init__(f"run {run} of this company has not ended; wait for it or cancel it")
+
+
+class AlreadyDecided(Conflict):
+    """Somebody decided on this proposal before."""
+
+
+class ProposalChanged(Conflict):
+    """The decision is about an older proposal; read the present one."""
+
+
+class QuotaExceeded(Conflict):
+    """The partner used up what it may use."""
+
+    def __init__(self, name: str, *, limit: int) -> None:
+        self.name, self.limit = name, limit
+        super().__init__(f"the limit of {limit} for {name} is reached")
+
+
+class Superseded(Conflict):
+    """Another worker has taken this turn of the run; what this one did does not count."""
+
+
 class StorageError(EngineError):
     """A file could not be stored or read back."""
+
+
+class UploadMismatch(StorageError):
+    """The bytes that came are not the declared ones."""
+
+
+class SignatureInvalid(EngineError):
+    """A signed URL was changed, is used up or too old."""

@@ -364,6 +364,20 @@ class ProposalRecord:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Confirmed:
+    """A header that fed a field in an earlier run, as engine.binding remembers it."""
+
+    source: str
+    company: str
+    template: str
+    field: str
+    headers: tuple[str, ...]
+    shape: str
+    trust: str  #: value of binding.Trust
+    count: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
     """Where a partner wants its events."""
 

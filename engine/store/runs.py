@@ -1,0 +1,257 @@
+"""Runs and their states. Every change is one guarded update and an event in one transaction."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.accounting import Accounting
+from engine.errors import ActiveRun, Conflict, NotFound, Superseded
+from engine.model import (
+    ACTIVE,
+    ENDED,
+    Artifact,
+    Kind,
+    PlanVersionRecord,
+    Progress,
+    Run,
+    RunStatus,
+    new_id,
+    sources_of,
+    utcnow,
+)
+from engine.policy import Policy
+from engine.store import events
+from engine.store.database import Instant, insert, newest
+from engine.store.tables import artifacts, runs
+
+
+def add(
+    c: sa.Connection,
+    partner: str,
+    *,
+    company: str,
+    plan: PlanVersionRecord,
+    uploads: Sequence[str],
+    options: Mapping[str, Any],
+    policy: Policy,
+    dry_run: bool,
+    priority: int,
+    metadata: Mapping[str, str],
+    actor: str,
+) -> Run:
+    """A queued run, at its first turn; ActiveRun when the company has one that has not ended."""
+    now = utcnow()
+    values = {
+        "id": new_id(Kind.RUN),
+        "partner": partner,
+        "company": company,
+        "plan": plan.plan,
+        "plan_version": plan.number,
+        "plan_digest": plan.version.digest,
+        "status": RunStatus.QUEUED,
+        "uploads": list(uploads),
+        "options": dict(options),
+        "policy": policy.model_dump(mode="json", exclude_defaults=True),
+        "dry_run": dry_run,
+        "priority": priority,
+        "turn": 1,
+        "claim": 0,
+        "tries": 0,
+        "progress": asdict(Progress()),
+        "counts": asdict(Accounting()),
+        "cancel_requested": False,
+        "metadata": dict(metadata),
+        "sequence": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
+    while True:
+        statement = insert(c, runs).values(values).on_conflict_do_nothing().returning(runs)
+        row = c.execute(statement).first()
+        if row is not None:
+            break
+        other = active(c, partner, company)
+        if other is not None:
+            raise ActiveRun(other.id)
+    run = _record(row)
+    events.record(
+        c, partner, run.id, "run.queued", sequence=1, company=company, actor=actor,
+        data={"status": run.status, "plan": run.plan, "plan_version": run.plan_version},
+    )  # fmt: skip
+    return run
+
+
+def get(c: sa.Connection, partner: str, run: str) -> Run:
+    """That run of the partner."""
+    row = c.execute(sa.select(runs).where(runs.c.partner == partner, runs.c.id == run)).first()
+    if row is None:
+        raise NotFound(f"there is no run {run}")
+    return _record(row)
+
+
+def active(c: sa.Connection, partner: str, company: str) -> Run | None:
+    """The company's run that has not ended."""
+    query = sa.select(runs).where(
+        runs.c.partner == partner, runs.c.company == company, runs.c.status.in_(ACTIVE)
+    )
+    row = c.execute(query).first()
+    return None if row is None else _record(row)
+
+
+def page(
+    c: sa.Connection,
+    partner: str,
+    *,
+    limit: int = 50,
+    before: str | None = None,
+    company: str | None = None,
+    status: Collection[RunStatus] = (),
+    plan: str | None = None,
+) -> list[Run]:
+    """Runs, newest first."""
+    query = sa.select(runs).where(runs.c.partner == partner)
+    if company is not None:
+        query = query.where(runs.c.company == company)
+    if status:
+        query = query.where(runs.c.status.in_(status))
+    if plan is not None:
+        query = query.where(runs.c.plan == plan)
+    return [_record(row) for row in c.execute(newest(query, runs, limit=limit, before=before))]
+
+
+def move(
+    c: sa.Connection,
+    partner: str,
+    run: str,
+    to: RunStatus,
+    *,
+    actor: str,
+    since: Collection[RunStatus] | None = None,
+    fence: tuple[int, int] | None = None,
+    data: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Run:
+    """The run enters `to` from a state that allows it (and is in `since`), or Conflict.
+
+    `fence` is (turn, claim): a worker whose turn was taken over gets Superseded instead.
+    """
+    before = sources_of(to) if since is None else sources_of(to) & set(since)
+    now = utcnow()
+    values = {"status": to, "updated_at": now, "sequence": runs.c.sequence + 1, **changes}
+    if to in ENDED:
+        values |= {"finished_at": now, "executor": None}
+    guards = [runs.c.partner == partner, runs.c.id == run, runs.c.status.in_(before)]
+    if fence is not None:
+        guards += [runs.c.turn == fence[0], runs.c.claim == fence[1]]
+    row = c.execute(sa.update(runs).where(*guards).values(values).returning(runs)).first()
+    if row is None:
+        raise _lost(get(c, partner, run), to, fence)
+    moved = _record(row)
+    told = {"status": to, "error_code": moved.error_code} if moved.error_code else {"status": to}
+    events.record(
+        c, partner, run, f"run.{to}", sequence=row.sequence, company=moved.company, actor=actor,
+        data={**told, **(data or {})},
+    )  # fmt: skip
+    return moved
+
+
+def claim(c: sa.Connection, partner: str, run: str, *, turn: int, executor: str) -> Run:
+    """This executor works on that turn from now on; whoever did before is fenced off."""
+    now = utcnow()
+    mine = (runs.c.partner == partner, runs.c.id == run, runs.c.turn == turn)
+    open_states = runs.c.status.in_((RunStatus.QUEUED, RunStatus.RUNNING))
+    statement = (
+        sa.update(runs)
+        .where(*mine, open_states)
+        .values(
+            status=RunStatus.RUNNING,
+            claim=runs.c.claim + 1,
+            executor=executor,
+            sequence=runs.c.sequence + 1,
+            started_at=sa.func.coalesce(runs.c.started_at, sa.literal(now, Instant())),
+            updated_at=now,
+        )
+    )
+    row = c.execute(statement.returning(runs)).first()
+    if row is None:
+        there = get(c, partner, run)
+        raise Superseded(f"run {run} is {there.status} at turn {there.turn}, not at turn {turn}")
+    claimed = _record(row)
+    kind = "run.running" if claimed.claim == 1 else "run.recovered"
+    events.record(
+        c, partner, run, kind, sequence=row.sequence, company=claimed.company, actor=executor,
+        data={"status": RunStatus.RUNNING, "turn": turn, "claim": claimed.claim},
+    )  # fmt: skip
+    return claimed
+
+
+def report(
+    c: sa.Connection, partner: str, run: str, *, fence: tuple[int, int], progress: Progress
+) -> bool:
+    """Show how far the run is; False when the turn was taken over or has ended."""
+    statement = (
+        sa.update(runs)
+        .where(
+            runs.c.partner == partner,
+            runs.c.id == run,
+            runs.c.turn == fence[0],
+            runs.c.claim == fence[1],
+            runs.c.status == RunStatus.RUNNING,
+        )
+        .values(progress=asdict(progress), updated_at=utcnow())
+    )
+    return bool(c.execute(statement).rowcount)
+
+
+def ask_to_cancel(c: sa.Connection, partner: str, run: str, *, actor: str) -> Run:
+    """A run nobody works on ends at once; a running one is asked to stop."""
+    idle = (RunStatus.QUEUED, RunStatus.NEEDS_ATTENTION)
+    try:
+        return move(c, partner, run, RunStatus.CANCELED, actor=actor, since=idle)
+    except Conflict:
+        statement = (
+            sa.update(runs)
+            .where(runs.c.partner == partner, runs.c.id == run, runs.c.status == RunStatus.RUNNING)
+            .values(cancel_requested=True)
+        )
+        if not c.execute(statement).rowcount:
+            there = get(c, partner, run)
+            if there.status is RunStatus.CANCELED:
+                return there
+            raise
+    return get(c, partner, run)
+
+
+def add_artifacts(c: sa.Connection, partner: str, run: str, *, made: Sequence[Artifact]) -> None:
+    """The result files are visible from now on, in place of those of an earlier turn."""
+    mine = (artifacts.c.partner == partner, artifacts.c.run == run)
+    c.execute(sa.delete(artifacts).where(*mine))
+    for each in made:
+        c.execute(sa.insert(artifacts).values(run=run, partner=partner, **asdict(each)))
+
+
+def artifacts_of(c: sa.Connection, partner: str, run: str) -> list[Artifact]:
+    """The run's result files by name."""
+    mine = (artifacts.c.partner == partner, artifacts.c.run == run)
+    rows = c.execute(sa.select(artifacts).where(*mine).order_by(artifacts.c.name)).mappings()
+    return [Artifact(**{name: row[name] for name in Artifact.__dataclass_fields__}) for row in rows]
+
+
+def _lost(there: Run, to: RunStatus, fence: tuple[int, int] | None) -> Conflict:
+    if fence is not None and (there.turn, there.claim) != fence:
+        return Superseded(f"another worker has taken turn {there.turn} of run {there.id}")
+    return Conflict(f"run {there.id} is {there.status} and cannot become {to}")
+
+
+def _record(row: sa.Row[Any]) -> Run:
+    values = {name: getattr(row, name) for name in Run.__dataclass_fields__}
+    values |= {
+        "status": RunStatus(row.status),
+        "uploads": tuple(row.uploads),
+        "policy": Policy.model_validate(row.policy),
+        "progress": Progress(**row.progress),
+        "counts": Accounting(**row.counts),
+    }
+    return Run(**values)
