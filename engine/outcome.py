@@ -7,6 +7,23 @@ from engine.accounting import Accounting
 from engine.compiler.program import CellCode
 from plans.template import Severity
 
+#: What a value itself does wrong: neither its absence nor its neighbours.
+VALUE_CODES = frozenset(
+    {
+        CellCode.TYPE,
+        CellCode.FORMAT,
+        CellCode.VALUE,
+        CellCode.PATTERN,
+        CellCode.TOO_LONG,
+        CellCode.TOO_SHORT,
+    }
+)
+
+#: Of the invalid cells' files. `column` and `field` are empty where the row as a whole is invalid.
+CELL_COLUMNS = (
+    "file", "sheet_name", "row_number", "column", "field", "code", "message", "value", "severity",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CellGroup:
@@ -42,6 +59,7 @@ class FileOutcome:
     file: str
     table: int  #: index into the run's staged tables
     accounting: Accounting
+    cells: tuple[Path, ...] = ()  #: its share of the sheet's invalid cells
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +77,7 @@ class SheetOutcome:
     coverage: tuple[Fill, ...]
     valid_parquet: tuple[Path, ...] = ()
     valid_csv: tuple[Path, ...] = ()
-    invalid_cells: tuple[Path, ...] = ()  #: parquet: see execute.CELL_COLUMNS
+    invalid_cells: tuple[Path, ...] = ()  #: parquet with CELL_COLUMNS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from plans.plan import Duplicates
 from plans.template import FieldType, OnInvalid, Severity
 
 
@@ -37,6 +38,7 @@ class Output:
     name: str
     type: FieldType
     columns: tuple[int, ...]  #: staged columns that feed it
+    sql_type: str = "VARCHAR"
     extra: bool = False
 
 
@@ -51,3 +53,56 @@ class Check:
     message: str
     on_invalid: OnInvalid = OnInvalid.REJECT
     severity: Severity = Severity.ERROR
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Across:
+    """A rule that looks beyond its row. `key` is SQL over the stage, NULL where it does not apply."""
+
+    check: int
+    key: str
+    raw: str  #: SQL over the stage: the customer's text
+    output: int | None = None  #: whose value its policy may replace
+    parent: tuple[str, str] | None = None  #: template and field the key must stand in; None: unique
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """A lookup: rows of another sheet, whose `match` is looked for and whose `take` is taken."""
+
+    template: str
+    match: str
+    take: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Program:
+    """One sheet's SQL against one staged table, which it reads from the view "source"."""
+
+    sheet: str
+    template: str
+    width: int
+    delimiter: str
+    outputs: tuple[Output, ...]
+    checks: tuple[Check, ...]
+    stage: str  #: SELECT, a row a record in order: f0…fN, raw texts, bad, errs
+    values: str  #: SELECT of the same f0…fN, with e0…eN: the number of the check that failed
+    across: tuple[Across, ...] = ()
+    identity: str | None = None  #: SQL over the stage: the row's identity as text
+    identity_raw: str = "NULL"  #: SQL over the stage: the customer's text of the identity
+    duplicates: Duplicates = Duplicates.FIRST
+    duplicate: int = 0  #: the check of a duplicate identity
+    lookups: tuple[Taken, ...] = ()
+    keyed: str | None = None  #: SELECT that adds the lookups' keys k0…kN to "source"
+    defaults: tuple[tuple[int, str], ...] = ()  #: output and the SQL of its default
+    digest: str = ""
+
+    def check(self, number: int) -> Check:
+        """The check of that number."""
+        return self.checks[number - 1]
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Templates whose sheets must be there first."""
+        names = [rule.parent[0] for rule in self.across if rule.parent]
+        return tuple(dict.fromkeys((*names, *(each.template for each in self.lookups))))

@@ -1,0 +1,1 @@
+"""Plan and binding in, Program out: pure SQL, built once for preview, trial and execution."""

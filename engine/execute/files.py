@@ -1,0 +1,97 @@
+"""What a staged and judged shard leaves behind: invalid cells, valid rows, how full the fields are."""
+
+from pathlib import Path
+
+from engine.compiler import types
+from engine.compiler.program import CellCode, Output, Program
+from engine.execute.job import Part
+from engine.execute.shard import Database
+from engine.intake.source import Shard
+from engine.sql import ident, literal
+from plans.template import FieldType, Severity
+
+
+def describe(db: Database, part: Part) -> None:
+    """The table "checks": what the numbers of a part's checks stand for, for people."""
+    db.run(
+        'CREATE OR REPLACE TABLE checks (number USMALLINT, "column" VARCHAR, field VARCHAR,'
+        " code VARCHAR, message VARCHAR, severity VARCHAR)"
+    )
+    headers = part.staged.source.columns
+    rows = [
+        (c.number, headed(headers, c.columns), c.field, c.code, c.message, c.severity)
+        for c in part.program.checks
+    ]
+    db.connection.executemany("INSERT INTO checks VALUES (?, ?, ?, ?, ?, ?)", rows)
+    db.run("CREATE OR REPLACE TABLE breaks (ordinal BIGINT, source_row BIGINT)")
+    db.connection.executemany("INSERT INTO breaks VALUES (?, ?)", part.staged.breaks or [(0, 1)])
+
+
+def headed(headers: tuple[str, ...], columns: tuple[int, ...]) -> str | None:
+    """The headers of these columns, with a bar between several."""
+    names = [headers[n] or f"column {n + 1}" for n in columns if n < len(headers)]
+    return " | ".join(names) or None
+
+
+def write_cells(db: Database, part: Part, shard: Shard, path: Path) -> None:
+    """The shard's invalid cells in the order of the customer's rows."""
+    broken = (
+        f"SELECT rowid + {shard.first} AS ordinal, unnest(errs, recursive := true)"
+        " FROM stage WHERE errs IS NOT NULL"
+        f" UNION ALL SELECT rn + {shard.first}, number, raw FROM found"
+    )
+    if len(part.staged.breaks) > 1:
+        row = "source_row + x.ordinal - b.ordinal"
+        joined = f"({broken}) x ASOF JOIN breaks b ON x.ordinal >= b.ordinal"
+    else:
+        start = part.staged.source_row(0) if part.staged.breaks else 1
+        row, joined = f"{start} + x.ordinal", f"({broken}) x"
+    select = (
+        f"SELECT {literal(part.file)} AS file, {literal(part.program.sheet)} AS sheet_name,"
+        f' {row} AS row_number, "column", field, code, message, raw AS value, severity'
+        f" FROM {joined} JOIN checks USING (number) ORDER BY row_number, number"
+    )
+    db.run(f"COPY ({select}) TO {literal(str(path))} (FORMAT parquet)")
+
+
+def write_broken(db: Database, part: Part, bad: list[tuple[int, str, str]], path: Path) -> None:
+    """Rows whose shape could not be read: (source row, what is wrong, text)."""
+    db.run("CREATE OR REPLACE TABLE broken (row_number BIGINT, message VARCHAR, value VARCHAR)")
+    db.connection.executemany("INSERT INTO broken VALUES (?, ?, ?)", bad)
+    select = (
+        f"SELECT {literal(part.file)} AS file, {literal(part.program.sheet)} AS sheet_name,"
+        ' row_number, CAST(NULL AS VARCHAR) AS "column", CAST(NULL AS VARCHAR) AS field,'
+        f" {literal(CellCode.BROKEN_ROW)} AS code, message, value,"
+        f" {literal(Severity.ERROR)} AS severity FROM broken ORDER BY row_number"
+    )
+    db.run(f"COPY ({select}) TO {literal(str(path))} (FORMAT parquet)")
+
+
+def write_parquet(db: Database, program: Program, path: Path) -> None:
+    """The valid rows with their types; moments carry their zone, UTC."""
+    columns = [f"{_stored(o, n)} AS {ident(o.name)}" for n, o in enumerate(program.outputs)]
+    select = f"SELECT {', '.join(columns)} FROM stage WHERE bad = FALSE"
+    db.run(f"COPY ({select}) TO {literal(str(path))} (FORMAT parquet)")
+
+
+def write_csv(db: Database, program: Program, path: Path, *, header: bool) -> None:
+    """The valid rows in their canonical text, RFC 4180 with its CRLF."""
+    columns = [
+        f"{types.canonical(o.type, o.sql_type, f'f{n}')} AS {ident(o.name)}"
+        for n, o in enumerate(program.outputs)
+    ]
+    select = f"SELECT {', '.join(columns)} FROM stage WHERE bad = FALSE"
+    options = f"FORMAT csv, HEADER {str(header).lower()}, new_line '\r\n'"
+    db.run(f"COPY ({select}) TO {literal(str(path))} ({options})")
+
+
+def fill(db: Database, program: Program) -> tuple[tuple[int, int], ...]:
+    """For every output how many valid rows have a value, and about how many different ones."""
+    counts = [f"count(f{n}), approx_count_distinct(f{n})" for n in range(len(program.outputs))]
+    (row,) = db.rows(f"SELECT {', '.join(counts)} FROM stage WHERE bad = FALSE")
+    numbers = [int(str(each)) for each in row]
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _stored(output: Output, n: int) -> str:
+    return f"f{n} AT TIME ZONE 'UTC'" if output.type is FieldType.DATETIME else f"f{n}"

@@ -1,0 +1,87 @@
+"""What there is to run: the sheets of a run with their programs and tables, parents first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.compiler.program import Program
+from engine.errors import CompileError
+from engine.intake.source import Source, Staged
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One staged table that feeds a sheet; `table` is its index among the run's tables."""
+
+    program: Program
+    staged: Staged
+    table: int
+
+    @property
+    def file(self) -> str:
+        """The table's name for people."""
+        return label(self.staged.source)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One sheet and every table that feeds it, in order."""
+
+    sheet: str
+    template: str
+    parts: tuple[Part, ...]
+
+    @property
+    def shards(self) -> int:
+        """In how many pieces its rows are looked at."""
+        return sum(len(part.staged.shards) for part in self.parts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """Values of another sheet's rows: the keys of a reference, or the pairs of a lookup."""
+
+    template: str
+    fields: tuple[str, ...]
+
+
+def label(source: Source) -> str:
+    """File, then the place inside an archive or workbook."""
+    member = f"/{source.member}" if source.member else ""
+    return f"{source.file}{member}" + (f"#{source.sheet}" if source.sheet else "")
+
+
+def ordered(jobs: Sequence[Job]) -> tuple[Job, ...]:
+    """Parents before children; what stands in a circle keeps its place."""
+    left, done = list(jobs), []
+    while left:
+        waiting = {job.template for job in left}
+        free = [job for job in left if not (_parents(job) - {job.template}) & waiting]
+        chosen = free or left[:1]
+        done += chosen
+        left = [job for job in left if job not in chosen]
+    return tuple(done)
+
+
+def wanted(job: Job, jobs: Sequence[Job]) -> tuple[Wanted, ...]:
+    """What the job asks of other sheets (or itself), as far as the run has them."""
+    there = {each.template for each in jobs}
+    found: dict[Wanted, None] = {}
+    for part in job.parts:
+        for rule in part.program.across:
+            if rule.parent:
+                found[Wanted(template=rule.parent[0], fields=(rule.parent[1],))] = None
+        for taken in part.program.lookups:
+            found[Wanted(template=taken.template, fields=(taken.match, taken.take))] = None
+    return tuple(each for each in found if each.template in there)
+
+
+def columns(program: Program, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The stage's columns of these fields; CompileError when the template lacks one."""
+    at = {output.name: n for n, output in enumerate(program.outputs) if not output.extra}
+    if missing := [name for name in names if name not in at]:
+        raise CompileError(f"template {program.template!r} has no field {missing[0]!r}")
+    return tuple(f"f{at[name]}" for name in names)
+
+
+def _parents(job: Job) -> set[str]:
+    return {name for part in job.parts for name in part.program.parents}

@@ -1,0 +1,143 @@
+"""One shard through its program, the rules across rows and into its files."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.accounting import Accounting
+from engine.execute import across, files
+from engine.execute.job import Job, Part, Wanted, columns
+from engine.execute.shard import BadRecord, Database, stage
+from engine.intake.source import Shard
+from plans.template import OnInvalid
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """What every shard of a run needs."""
+
+    db: Database
+    folder: Path
+    write: bool
+    read: Callable[[int], None]  #: told how many records were done
+    wants: dict[Wanted, str]  #: tables of what sheets ask of each other
+    stops: list[tuple[int, int, str]]  #: part, record and message of cells that stop the run
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """What one shard gave: where its rows went (`read` and `skipped` left out), and its files."""
+
+    accounting: Accounting
+    fill: tuple[tuple[int, int], ...] = ()
+    cells: tuple[Path, ...] = ()
+    parquet: tuple[Path, ...] = ()
+    csv: tuple[Path, ...] = ()
+
+
+def judge(run: Run, job: Job, at: int, *, shard: Shard, known: across.Known) -> Piece:
+    """Stage one shard of the job's part, judge its rows and write what it leaves."""
+    part, db = job.parts[at], run.db
+    name = f"{at:03}-{shard.index:05}"
+    stem = run.folder / f"{job.sheet}-{name}"
+    unread = stage(db, part, shard)
+    _set_aside(db, unread)
+    across.apply(db, part.program, known, shard=name)
+    _watch(run, at, part=part, shard=shard)
+    for want, table in run.wants.items():
+        if want.template == job.template:
+            _offer(db, part, want, table)
+    cells = [_whole(f"{stem}.cells.parquet", lambda path: files.write_cells(db, part, shard, path))]
+    if unread:
+        row = part.staged.source_row
+        rows = [(row(shard.first + each.ordinal), each.message, each.text) for each in unread]
+        path = f"{stem}.unread.parquet"
+        cells.append(_whole(path, lambda path: files.write_broken(db, part, rows, path)))
+    header = at == 0 and shard.index == 0
+    piece = Piece(
+        accounting=_accounting(db),
+        fill=files.fill(db, part.program),
+        cells=tuple(cells),
+        parquet=_parquet(run, part, f"{stem}.parquet"),
+        csv=_csv(run, part, f"{stem}.csv", header=header),
+    )
+    db.run("DROP TABLE stage")
+    run.read(shard.records)
+    return piece
+
+
+def broken_rows(run: Run, job: Job, at: int) -> tuple[Piece, ...]:
+    """The rows intake could not read: invalid, with their text."""
+    part = job.parts[at]
+    broken = part.staged.broken
+    if not part.staged.source.broken:
+        return ()
+    rows = [(each.row, each.message, each.text) for each in broken]
+    path = f"{run.folder / job.sheet}-{at:03}.broken.parquet"
+    cells = _whole(path, lambda path: files.write_broken(run.db, part, rows, path))
+    return (Piece(accounting=Accounting(invalid=part.staged.source.broken), cells=(cells,)),)
+
+
+def _set_aside(db: Database, unread: tuple[BadRecord, ...]) -> None:
+    """Records that were unreadable stand in the stage as empty rows: told once, as broken."""
+    for each in unread:
+        db.run(f"UPDATE stage SET bad = TRUE, errs = NULL WHERE rowid = {each.ordinal}")
+
+
+def _watch(run: Run, at: int, *, part: Part, shard: Shard) -> None:
+    """Note the first cell whose field stops the run."""
+    stops = [c for c in part.program.checks if c.on_invalid is OnInvalid.STOP]
+    if not stops:
+        return
+    numbers = ", ".join(str(each.number) for each in stops)
+    rows = run.db.rows(
+        "SELECT rn, number, raw FROM (SELECT rowid AS rn, unnest(errs, recursive := true) FROM stage"
+        f" WHERE errs IS NOT NULL UNION ALL SELECT * FROM found) WHERE number IN ({numbers})"
+        " ORDER BY rn, number LIMIT 1"
+    )
+    for rn, number, raw in rows:
+        ordinal, check = shard.first + int(str(rn)), part.program.check(int(str(number)))
+        message = f"{part.file}, row {part.staged.source_row(ordinal)}, {check.field}: {raw!r} is {check.message}"  # fmt: skip
+        run.stops.append((at, ordinal, message))
+
+
+def _offer(db: Database, part: Part, want: Wanted, table: str) -> None:
+    """What other sheets may refer to: values of valid rows."""
+    names = [f"CAST({each} AS VARCHAR)" for each in columns(part.program, want.fields)]
+    take = (*names, "NULL")[1]
+    db.run(
+        f"INSERT INTO {table} SELECT DISTINCT {names[0]}, {take} FROM stage"
+        f" WHERE bad = FALSE AND {names[0]} IS NOT NULL"
+    )
+
+
+def _accounting(db: Database) -> Accounting:
+    (row,) = db.rows(
+        "SELECT count(*) FILTER (WHERE NOT bad), count(*) FILTER (WHERE bad),"
+        " count(*) FILTER (WHERE bad IS NULL) FROM stage"
+    )
+    valid, invalid, duplicate = (int(str(each)) for each in row)
+    return Accounting(valid=valid, invalid=invalid, duplicate=duplicate)
+
+
+def _parquet(run: Run, part: Part, path: str) -> tuple[Path, ...]:
+    if not run.write:
+        return ()
+    return (_whole(path, lambda path: files.write_parquet(run.db, part.program, path)),)
+
+
+def _csv(run: Run, part: Part, path: str, *, header: bool) -> tuple[Path, ...]:
+    if not run.write:
+        return ()
+    write = lambda path: files.write_csv(run.db, part.program, path, header=header)
+    return (_whole(path, write),)
+
+
+def _whole(name: str, write: Callable[[Path], None]) -> Path:
+    """Under its name a file is whole or not there."""
+    path = Path(name)
+    part = path.with_name(f".{path.name}")
+    write(part)
+    os.replace(part, path)
+    return path

@@ -1,0 +1,167 @@
+"""All sheets of a run, parents first, shard after shard in constant memory."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from engine.accounting import Accounting
+from engine.errors import ExecutionError
+from engine.execute import across, files, keys
+from engine.execute.groups import groups
+from engine.execute.job import Job, Part, Wanted, ordered, wanted
+from engine.execute.piece import Piece, Run, broken_rows, judge
+from engine.execute.shard import Database, database
+from engine.outcome import CellGroup, FileOutcome, Fill, Outcome, SheetOutcome
+from plans.plan import Duplicates
+from plans.template import Severity
+
+Progress = Callable[[int, int], None]
+
+
+def execute(
+    jobs: Sequence[Job],
+    *,
+    folder: Path,
+    threads: int = 2,
+    write: bool = True,
+    progress: Progress | None = None,
+    memory: int = 1 << 30,
+) -> Outcome:
+    """Run the programs over their tables, all files into `folder`; only inside the child process.
+
+    Without `write` the rows are judged and nothing is kept of the valid ones. `progress` is told
+    (records done, records in all).
+    """
+    total = sum(part.staged.records for job in jobs for part in job.parts)
+    done = 0
+
+    def read(records: int) -> None:
+        nonlocal done
+        done += records
+        if progress:
+            progress(done, total)
+
+    found: dict[int, SheetOutcome] = {}
+    with database(folder, threads=threads, memory=memory) as db:
+        run = Run(db=db, folder=folder, write=write, read=read, wants=_wants(db, jobs), stops=[])
+        for job in ordered(jobs):
+            known = _known(
+                run, job, jobs, finished={id(each) for each in jobs if id(each) in found}
+            )
+            found[id(job)] = _sheet(run, job, known)
+    outcome = Outcome(sheets=tuple(found[id(job)] for job in jobs))
+    return _stopped(outcome, min(run.stops)[2]) if run.stops else outcome
+
+
+def _wants(db: Database, jobs: Sequence[Job]) -> dict[Wanted, str]:
+    """An empty table for everything a sheet asks of another one."""
+    tables: dict[Wanted, str] = {}
+    for want in (each for job in jobs for each in wanted(job, jobs)):
+        if want not in tables:
+            tables[want] = f"want{len(tables)}"
+            db.run(f"CREATE TABLE {tables[want]} (key VARCHAR, take VARCHAR)")
+    return tables
+
+
+def _known(run: Run, job: Job, jobs: Sequence[Job], *, finished: set[int]) -> across.Known:
+    """The tables the job's rules look into, filled."""
+    parents = {}
+    for want in wanted(job, jobs):
+        sources = tuple(each for each in jobs if each.template == want.template)
+        parents[want] = run.wants[want]
+        if not all(id(each) in finished for each in sources):
+            parents[want] = f"early_{run.wants[want]}"
+            run.db.run(f"CREATE OR REPLACE TABLE {parents[want]} (key VARCHAR, take VARCHAR)")
+            keys.parents(run.db, sources, want, table=parents[want], folder=run.folder)
+    _fill_picks(run.db, job, parents)
+    many = job.shards > 1
+    seen = run.folder / f"{job.sheet}.seen"
+    if many:
+        seen.mkdir(exist_ok=True)
+        run.db.run("CREATE OR REPLACE TABLE seen (h UBIGINT)")
+    return across.Known(
+        parents=parents,
+        twice=keys.twice(run.db, job, run.folder) if many else {},
+        seen=seen if many else None,
+    )
+
+
+def _fill_picks(db: Database, job: Job, parents: dict[Wanted, str]) -> None:
+    """One row a key for each lookup, whatever the other sheet's rows are."""
+    for part in job.parts[:1]:
+        for n, taken in enumerate(part.program.lookups):
+            want = Wanted(template=taken.template, fields=(taken.match, taken.take))
+            source = parents.get(want, "(SELECT NULL AS key, NULL AS take WHERE FALSE)")
+            db.run(
+                f"CREATE OR REPLACE TABLE pick{n} AS SELECT CAST(key AS VARCHAR) AS key,"
+                f" min(CAST(take AS VARCHAR)) AS take FROM {source} GROUP BY 1"
+            )
+
+
+def _sheet(run: Run, job: Job, known: across.Known) -> SheetOutcome:
+    # The last row of an identity stays when the rows are met from behind.
+    step = -1 if job.parts and job.parts[0].program.duplicates is Duplicates.LAST else 1
+    pieces: dict[int, tuple[Piece, ...]] = {}
+    found: dict[int, tuple[CellGroup, ...]] = {}
+    for at, part in list(enumerate(job.parts))[::step]:
+        files.describe(run.db, part)
+        shards = part.staged.shards[::step]
+        judged = [judge(run, job, at, shard=each, known=known) for each in shards]
+        pieces[at] = (*judged[::step], *broken_rows(run, job, at))
+        cells = [path for piece in pieces[at] for path in piece.cells]
+        found[at] = groups(run.db, job.sheet, part.file, cells)
+    outcomes = tuple(_file(part, pieces[at]) for at, part in enumerate(job.parts))
+    whole = tuple(piece for at in range(len(job.parts)) for piece in pieces[at])
+    told = tuple(group for at in range(len(job.parts)) for group in found[at])
+    return SheetOutcome(
+        sheet=job.sheet,
+        template=job.template,
+        columns=_columns(job),
+        files=outcomes,
+        accounting=sum((each.accounting for each in outcomes), Accounting()),
+        groups=told,
+        cells=sum(each.cells for each in told if each.severity is Severity.ERROR),
+        warnings=sum(each.cells for each in told if each.severity is Severity.WARNING),
+        coverage=_coverage(job, pieces),
+        valid_parquet=tuple(path for piece in whole for path in piece.parquet),
+        valid_csv=tuple(path for piece in whole for path in piece.csv),
+        invalid_cells=tuple(path for each in outcomes for path in each.cells),
+    )
+
+
+def _file(part: Part, pieces: tuple[Piece, ...]) -> FileOutcome:
+    source = part.staged.source
+    accounting = sum((piece.accounting for piece in pieces), Accounting(skipped=source.skipped))
+    accounting = replace(accounting, read=source.read)
+    if not accounting.adds_up:
+        raise ExecutionError(f"{part.file}: rows got lost: {accounting}")
+    cells = tuple(path for piece in pieces for path in piece.cells)
+    return FileOutcome(file=part.file, table=part.table, accounting=accounting, cells=cells)
+
+
+def _columns(job: Job) -> tuple[str, ...]:
+    """Of the valid rows; files of one sheet may bring different extra columns."""
+    names = [output.name for part in job.parts for output in part.program.outputs]
+    return tuple(dict.fromkeys(names))
+
+
+def _coverage(job: Job, pieces: dict[int, tuple[Piece, ...]]) -> tuple[Fill, ...]:
+    filled: dict[str, tuple[int, int]] = {}
+    for at, part in enumerate(job.parts):
+        for piece in pieces[at]:
+            for output, (rows, distinct) in zip(part.program.outputs, piece.fill, strict=False):
+                so_far = filled.get(output.name, (0, 0))
+                filled[output.name] = (so_far[0] + rows, max(so_far[1], distinct))
+    return tuple(
+        Fill(field=name, filled=filled.get(name, (0, 0))[0], distinct=filled.get(name, (0, 0))[1])
+        for name in _columns(job)
+    )
+
+
+def _stopped(outcome: Outcome, message: str) -> Outcome:
+    """A stopped run keeps its findings and none of its rows."""
+    for sheet in outcome.sheets:
+        for path in (*sheet.valid_parquet, *sheet.valid_csv):
+            path.unlink()
+    sheets = tuple(replace(each, valid_parquet=(), valid_csv=()) for each in outcome.sheets)
+    return Outcome(sheets=sheets, stopped=message)
