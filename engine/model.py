@@ -128,6 +128,7 @@ class Partner:
     name: str
     limits: Mapping[str, int]  #: quota name → most allowed; what is missing has the default
     created_at: datetime
+    brand: Mapping[str, Any] = field(default_factory=dict)  #: what its customers' pages look like
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -235,6 +236,7 @@ class Company:
     sheets: tuple[Sheet, ...]
     created_at: datetime
     archived_at: datetime | None = None
+    link_epoch: int = 0  #: magic links made before the last revocation have a lower one
 
 
 class UploadStatus(StrEnum):

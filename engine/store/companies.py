@@ -107,6 +107,13 @@ def archive(c: sa.Connection, partner: str, company: str) -> Company:
     return update(c, partner, company, archived_at=utcnow())
 
 
+def revoke_links(c: sa.Connection, partner: str, company: str) -> Company:
+    """No magic link that was made so far opens the company any more."""
+    mine = (companies.c.partner == partner, companies.c.id == company)
+    c.execute(sa.update(companies).where(*mine).values(link_epoch=companies.c.link_epoch + 1))
+    return get(c, partner, company)
+
+
 def erase(c: sa.Connection, partner: str, company: str) -> None:
     """Every row of the company goes; its files (`files.company_prefix`) are the caller's to delete."""
     get(c, partner, company)

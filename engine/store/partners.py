@@ -46,6 +46,15 @@ def limit(c: sa.Connection, partner: str, *, limits: dict[str, int]) -> Partner:
     return _record(row)
 
 
+def set_brand(c: sa.Connection, partner: str, *, brand: dict[str, Any]) -> Partner:
+    """Set what the pages of the partner's customers look like."""
+    update = sa.update(partners).where(partners.c.id == partner).values(brand=brand)
+    row = c.execute(update.returning(partners)).first()
+    if row is None:
+        raise NotFound(f"there is no partner {partner}")
+    return _record(row)
+
+
 def remove(c: sa.Connection, partner: str) -> None:
     """The partner and all its rows go; its audit log stays. Its files are the caller's to delete."""
     if not c.execute(sa.delete(partners).where(partners.c.id == partner)).rowcount:
@@ -53,4 +62,4 @@ def remove(c: sa.Connection, partner: str) -> None:
 
 
 def _record(row: sa.Row[Any]) -> Partner:
-    return Partner(id=row.id, name=row.name, limits=row.limits, created_at=row.created_at)
+    return Partner(**{name: getattr(row, name) for name in Partner.__dataclass_fields__})

@@ -73,6 +73,7 @@ partners = Table(
     _id(), _text("name"), _json("limits"), _at("created_at"),
     # The head of the audit chain: cutting off the log's end shows.
     _number("audited"), _text("audit_head"),
+    Column("brand", JSON, nullable=False, server_default="{}"),
 )  # fmt: skip
 
 keys = Table(
@@ -104,6 +105,7 @@ companies = Table(
     Column("source", String(40), ForeignKey("sources.id"), nullable=False),
     Column("workbook", String(40), nullable=False, unique=True), _json("metadata"),
     _at("created_at"), _at("archived_at", nullable=True),
+    Column("link_epoch", Integer, nullable=False, server_default="0"),
     UniqueConstraint("partner", "external_id"),
     Index(None, "partner", "id"),
 )  # fmt: skip
