@@ -49,6 +49,8 @@ class Settings(BaseModel):
     files_url: str = ""  #: empty: a folder in the data folder; else s3://bucket/prefix
     s3_endpoint: str = ""
     s3_region: str = "us-east-1"
+    s3_access_key: SecretStr = SecretStr("")  #: empty: what the machine's own AWS settings say
+    s3_secret_key: SecretStr = SecretStr("")
     secrets: SecretStr = SecretStr("")  #: `id:base64,…`; empty: made once, in the data folder
     public_url: str = "http://127.0.0.1:8000"
     workers: int = Field(default=0, ge=0, le=64)  #: runs at a time in one process; 0: by the cores

@@ -1,4 +1,4 @@
-"""Databases for the tests of this folder."""
+"""Databases and an object store for the tests of this folder."""
 
 from databases import (
     database,
@@ -7,5 +7,13 @@ from databases import (
     migrated_sqlite,
     postgresql,
 )
+from objects import object_store
 
-__all__ = ["database", "database_url", "migrated_postgresql", "migrated_sqlite", "postgresql"]
+__all__ = [
+    "database",
+    "database_url",
+    "migrated_postgresql",
+    "migrated_sqlite",
+    "object_store",
+    "postgresql",
+]
