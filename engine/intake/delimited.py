@@ -20,6 +20,8 @@ from engine.intake.table import Region
 
 #: Detection never reads more than this.
 SAMPLE = 1 << 20
+#: A file with NUL bytes and more control characters than this is no text.
+MAX_CONTROL = 0.05
 
 
 def stage_delimited(reading: Reading) -> Staged:
@@ -27,13 +29,9 @@ def stage_delimited(reading: Reading) -> Staged:
     with reading.file.path.open("rb") as file:
         head = file.read(SAMPLE)
     whole = len(head) < SAMPLE
-    if (
-        head.count(b"\0") > len(head) // 10
-        and not encoding.detect(head, whole=whole, given=reading.read.encoding).wide
-    ):
-        message = "the file is binary, not text"
-        raise reading.file.error(SourceCode.NUL_BYTES, message)
     found = encoding.detect(head, whole=whole, given=reading.read.encoding)
+    if not found.wide and b"\0" in head and encoding.control_share(head) > MAX_CONTROL:
+        raise reading.file.error(SourceCode.NUL_BYTES, "the file is binary, not text")
     sample = _sample(head, found, whole=whole)
     chosen = dialect.detect(sample, reading.read)
     newline = _newline(sample)
@@ -104,7 +102,7 @@ def _stage_plain(
     if rewritten and staged.records != whole.records - len(whole.blanks):
         raise mismatch(f"{whole.records} records, {staged.records} staged")
     count, above = kept - len(blanks), units_between(region)
-    skipped = len(whole.blanks) + sum(not blank(cells) for cells in below) + above
+    skipped = len(whole.blanks) + sum(not blank(cells, region.width) for cells in below) + above
     return Staged(
         source=source(
             reading,
@@ -144,7 +142,7 @@ def _check_plain(reading: Reading, found: Encoding, used: Dialect, newline: str)
         raise NotPlain("an unusual quote character")
     if newline not in ("\n", "\r\n"):
         raise NotPlain("unusual line ends")
-    if read.last_row is not None or read.footer_rows is not None:
+    if read.last_row is not None or read.footer_rows:
         raise NotPlain("a given last row")
 
 
@@ -156,7 +154,9 @@ def _offset(sample: str, line: int) -> int:
 
 def _below(reading: Reading, found: Scan, used: Dialect, width: int) -> list[list[str]]:
     """Cells of the records below the table, blank ones among them included."""
-    cells = []
+    cells: list[list[str]] = []
+    if reading.read.footer_rows == 0:
+        return cells
     with reading.file.path.open("rb") as file:
         for start, end in found.tail:
             file.seek(start)
@@ -202,7 +202,7 @@ def _plain_notes(found: Scan, below: list[list[str]], kept: int, region: Region)
         notes.append(
             ReadNote(code=ReadCode.BLANK, message="blank rows", count=len(found.blanks), row=row)
         )
-    if foot := [cells for cells in below if not blank(cells)]:
+    if foot := [cells for cells in below if not blank(cells, region.width)]:
         message = "rows below the table: " + " ".join(filter(None, foot[0]))[:200]
         row = region.first + 1 + kept
         notes.append(ReadNote(code=ReadCode.FOOTER, message=message, count=len(foot), row=row))

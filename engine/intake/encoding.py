@@ -14,6 +14,7 @@ from engine.intake.source import Choice
 
 CHUNK = 1 << 20
 UNSURE = 0.1
+_CONTROL = bytes({*range(32)} - {*b"\t\n\v\f\r\x1a\x1b\x1c\x1d\x1e\x1f\x01\x02"})
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -65,6 +66,11 @@ def detect(head: bytes, *, whole: bool, given: str | None) -> Encoding:
 def is_utf8(data: bytes, *, whole: bool) -> bool:
     """Whether the bytes are UTF-8; the last character may be cut unless they are the whole file."""
     return _decodes(data, "utf-8", whole=whole)
+
+
+def control_share(data: bytes) -> float:
+    """The share of control characters that no text has."""
+    return 1 - len(data.translate(None, _CONTROL)) / max(1, len(data))
 
 
 def mojibake(text: str) -> int:

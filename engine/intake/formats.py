@@ -67,7 +67,7 @@ def workbook_of(names: list[str]) -> Format | None:
     """The workbook format of a ZIP with these entries, None when it is an archive of files."""
     if "xl/workbook.bin" in names:
         return Format.XLSB
-    if any(name.lower().startswith("xl/") and "workbook" in name.lower() for name in names):
+    if any(name.lower().endswith("workbook.xml") or "/worksheets/" in name for name in names):
         return Format.XLSX
     if "content.xml" in names and ("mimetype" in names or "META-INF/manifest.xml" in names):
         return Format.ODS

@@ -49,7 +49,9 @@ def prescan(file: File, limits: IntakeLimits) -> dict[str, Extent]:
                     message = "the workbook is password protected; save it without a password"
                     raise file.error(SourceCode.ENCRYPTED, message)
                 parts = _part(archive, entry)
-                is_xml = entry.filename.lower().endswith((".xml", ".rels"))
+                is_xml = entry.filename.lower().endswith((".xml", ".rels")) and not (
+                    entry.filename.startswith(("customXml/", "docProps/"))
+                )
                 sheet = bool(_SHEET.fullmatch(entry.filename))
                 extent = Extent()
                 for size, part in parts:

@@ -153,9 +153,9 @@ def unclosed(line: int, reading: Reading) -> Exception:
     return reading.file.error(SourceCode.UNCLOSED_QUOTE, message, f"line {line}")
 
 
-def blank(cells: Sequence[str]) -> bool:
-    """Whether no cell holds anything; a lone cell of white space is a blank line too."""
-    return not any(cells) or (len(cells) == 1 and not cells[0].strip())
+def blank(cells: Sequence[str], width: int) -> bool:
+    """Whether no cell holds anything; in a wider table a line of white space is blank too."""
+    return not any(cells) or (len(cells) == 1 < width and not cells[0].strip())
 
 
 def _write(
@@ -174,7 +174,7 @@ def _write(
     for record in body:
         if reading.report is not None and record.row % 20_000 == 0:
             reading.report(record.row)
-        if blank(record.cells):
+        if blank(record.cells, region.width):
             count.blank += 1
         elif last is not None and record.row > last:
             below.append(record)
