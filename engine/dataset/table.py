@@ -14,7 +14,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 from duckdb import DuckDBPyConnection
-from pyarrow.fs import FileType, PyFileSystem
+from pyarrow.fs import FileSelector, FileType, PyFileSystem
 
 from engine import duck
 from engine.errors import CompileError, Conflict, NotFound, StorageError
@@ -302,7 +302,11 @@ def missing_files(sheet: Location, table: DeltaTable) -> bool:
 
 def delete_all(sheet: Location) -> None:
     """Delete every object of the table."""
-    _handler(sheet).delete_root_dir_contents()
+    handler = _handler(sheet)
+    found = handler.get_file_info_selector(FileSelector("", recursive=True, allow_not_found=True))
+    for each in found:
+        if each.type is FileType.File:
+            handler.delete_file(each.path)
 
 
 def compact(table: DeltaTable) -> int:

@@ -294,5 +294,5 @@ def _list(texts: Sequence[str]) -> str:
 
 
 def _count(connection: DuckDBPyConnection, relation: str) -> int:
-    found = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
-    return int(found[0]) if found else 0
+    # Not fetchone: a result read half keeps the connection from registering a stream.
+    return int(connection.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0])
