@@ -17,7 +17,6 @@ from engine.compiler.expressions import text
 from engine.compiler.feeds import Feed, Key, cells_text, feeds, piled, project
 from engine.compiler.program import CellCode, Check, Output, Program
 from engine.intake.source import Source
-from engine.sql import literal
 from plans.plan import ExtraColumns, SheetPlan
 from plans.template import FieldType, OnInvalid, Severity, Template
 
@@ -81,16 +80,6 @@ def compile_sheet(
         defaults=tuple((f.at, _default(f)) for f in fed if f.on_invalid is OnInvalid.DEFAULT),
     )
     return replace(program, digest=hashlib.sha256(repr(astuple(program)).encode()).hexdigest())
-
-
-def reader(program: Program, path: str) -> str:
-    """SELECT of a file of staged text, all cells as text named c0…cN."""
-    columns = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(program.width))
-    return (
-        f"SELECT * FROM read_csv({literal(path)}, delim={literal(program.delimiter)}, quote='\"',"
-        f" escape='\"', header=false, auto_detect=false, new_line='\\n', strict_mode=true,"
-        f" columns={{{columns}}})"
-    )
 
 
 def _final(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.compiler.program import Program
 from engine.execute.job import Wanted
-from engine.execute.shard import Database
+from engine.shards import Database
 from engine.sql import literal
 from plans.plan import Duplicates
 from plans.template import OnInvalid, Severity

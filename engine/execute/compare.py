@@ -7,11 +7,9 @@ from pathlib import Path
 from engine.compiler import types
 from engine.compiler.feeds import cells_text
 from engine.compiler.program import Output, Program
-from engine.errors import ExecutionError
 from engine.execute.job import Part, columns
-from engine.execute.shard import Database, assert_ordered, database, load
 from engine.intake.source import Shard
-from engine.intake.staging import shard_file
+from engine.shards import Database, assert_ordered, database, load
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,35 +27,33 @@ def compare(
 ) -> Comparison:
     """Run both programs over the same table and count the cells that differ; only in the child.
 
-    Looks at a field's own checks (type, format, limits), not at rules across rows; programs with
-    lookups are compared by `execute` alone.
+    Looks at a field's own checks (type, format, limits), not at rules across rows or lookups.
     """
-    if before.program.lookups or after.program.lookups:
-        raise ExecutionError(f"field {field!r}: a sheet with lookups cannot be compared by cells")
     total = Comparison()
     with database(folder, threads=threads, memory=1 << 30) as db:
         for shard in after.staged.shards:
-            shard_file(after.staged, shard, db.fd)
-            _run_both(db, before.program, after.program, shard=shard, field=field)
+            _run_both(db, before, after, shard=shard, field=field)
             total = _added(db, total, after, first=shard.first, limit=limit)
     return total
 
 
-def _run_both(db: Database, before: Program, after: Program, *, shard: Shard, field: str) -> None:
+def _run_both(db: Database, before: Part, after: Part, *, shard: Shard, field: str) -> None:
     """The table "pairs": row id, raw text, value and broken check of the field, twice."""
-    cells = sorted({*_output(before, field).columns, *_output(after, field).columns})
+    programs = {"before": before.program, "after": after.program}
+    cells = sorted({n for each in programs.values() for n in _output(each, field).columns})
     kept = ", ".join(f"c{n}" for n in cells) or "c0"
     parse = f'CREATE OR REPLACE TABLE parsed AS SELECT {kept} FROM "source"'
-    load(db, after, shard, build=partial(db.run, parse), count="parsed")
-    empty = (f"CAST(NULL AS VARCHAR) AS c{n}" for n in range(after.width) if n not in cells)
+    load(db, after.staged, shard, build=partial(db.run, parse), table="parsed")
+    empty = (f"CAST(NULL AS VARCHAR) AS c{n}" for n in range(after.staged.width) if n not in cells)
     names = ", ".join((*(f"c{n}" for n in cells), *empty))
     db.run(f'CREATE OR REPLACE TEMP VIEW "source" AS SELECT {names} FROM parsed')
-    for name, program in (("before", before), ("after", after)):
+    for name, program in programs.items():
+        _blank_lookups(db, program)
         at = program.outputs.index(_output(program, field))
         create = f"CREATE OR REPLACE TABLE {name} AS SELECT f{at} AS f, e{at} AS e FROM ({program.values})"
         assert_ordered(db, create)
         db.run(create)
-    output = _output(after, field)
+    output = _output(after.program, field)
     text = partial(types.canonical, output.type, output.sql_type)
     db.run(
         "CREATE OR REPLACE TABLE pairs AS SELECT b.rowid AS rn, b.e AS e0, a.e AS e1,"
@@ -66,6 +62,13 @@ def _run_both(db: Database, before: Program, after: Program, *, shard: Shard, fi
         " FROM before b JOIN after a ON a.rowid = b.rowid JOIN parsed p ON p.rowid = b.rowid"
         " WHERE b.e <> a.e OR b.f IS DISTINCT FROM a.f"
     )
+
+
+def _blank_lookups(db: Database, program: Program) -> None:
+    """Other fields' lookups do not matter here, but the program reads their columns."""
+    blank = "CAST(NULL AS VARCHAR) AS k{0}, CAST(NULL AS VARCHAR) AS l{0}, FALSE AS m{0}"
+    names = "".join(f", {blank.format(n)}" for n in range(len(program.lookups)))
+    db.run(f'CREATE OR REPLACE TEMP VIEW looked AS SELECT *{names} FROM "source"')
 
 
 def _added(db: Database, total: Comparison, part: Part, *, first: int, limit: int) -> Comparison:

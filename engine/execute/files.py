@@ -1,12 +1,14 @@
 """What a staged and judged shard leaves behind: invalid cells, valid rows, how full the fields are."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.compiler import types
+from engine.compiler.feeds import NOTHING
 from engine.compiler.program import CellCode, Output, Program
 from engine.execute.job import Part
-from engine.execute.shard import Database
 from engine.intake.source import Shard
+from engine.shards import Database
 from engine.sql import ident, literal
 from plans.template import FieldType, Severity
 
@@ -15,14 +17,22 @@ def describe(db: Database, part: Part) -> None:
     """The table "checks": what the numbers of a part's checks stand for, for people."""
     db.run(
         'CREATE OR REPLACE TABLE checks (number USMALLINT, "column" VARCHAR, field VARCHAR,'
-        " code VARCHAR, message VARCHAR, severity VARCHAR)"
+        " code VARCHAR, message VARCHAR, severity VARCHAR, positions USMALLINT[])"
     )
     headers = part.staged.source.columns
     rows = [
-        (c.number, headed(headers, c.columns), c.field, c.code, c.message, c.severity)
+        (
+            c.number,
+            headed(headers, c.columns),
+            c.field,
+            c.code,
+            c.message,
+            c.severity,
+            list(c.columns),
+        )
         for c in part.program.checks
     ]
-    db.connection.executemany("INSERT INTO checks VALUES (?, ?, ?, ?, ?, ?)", rows)
+    db.connection.executemany("INSERT INTO checks VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     db.run("CREATE OR REPLACE TABLE breaks (ordinal BIGINT, source_row BIGINT)")
     db.connection.executemany("INSERT INTO breaks VALUES (?, ?)", part.staged.breaks or [(0, 1)])
 
@@ -40,15 +50,10 @@ def write_cells(db: Database, part: Part, shard: Shard, path: Path) -> None:
         " FROM stage WHERE errs IS NOT NULL"
         f" UNION ALL SELECT rn + {shard.first}, number, raw FROM found"
     )
-    if len(part.staged.breaks) > 1:
-        row = "source_row + x.ordinal - b.ordinal"
-        joined = f"({broken}) x ASOF JOIN breaks b ON x.ordinal >= b.ordinal"
-    else:
-        start = part.staged.source_row(0) if part.staged.breaks else 1
-        row, joined = f"{start} + x.ordinal", f"({broken}) x"
+    row, joined = numbered(part, broken)
     select = (
         f"SELECT {literal(part.file)} AS file, {literal(part.program.sheet)} AS sheet_name,"
-        f' {row} AS row_number, "column", field, code, message, raw AS value, severity'
+        f' {row} AS row_number, "column", field, code, message, raw AS value, severity, positions'
         f" FROM {joined} JOIN checks USING (number) ORDER BY row_number, number"
     )
     db.run(f"COPY ({select}) TO {literal(str(path))} (FORMAT parquet)")
@@ -62,27 +67,48 @@ def write_broken(db: Database, part: Part, bad: list[tuple[int, str, str]], path
         f"SELECT {literal(part.file)} AS file, {literal(part.program.sheet)} AS sheet_name,"
         ' row_number, CAST(NULL AS VARCHAR) AS "column", CAST(NULL AS VARCHAR) AS field,'
         f" {literal(CellCode.BROKEN_ROW)} AS code, message, value,"
-        f" {literal(Severity.ERROR)} AS severity FROM broken ORDER BY row_number"
+        f" {literal(Severity.ERROR)} AS severity, CAST([] AS USMALLINT[]) AS positions FROM broken ORDER BY row_number"
     )
     db.run(f"COPY ({select}) TO {literal(str(path))} (FORMAT parquet)")
 
 
-def write_parquet(db: Database, program: Program, path: Path) -> None:
-    """The valid rows with their types; moments carry their zone, UTC."""
-    columns = [f"{_stored(o, n)} AS {ident(o.name)}" for n, o in enumerate(program.outputs)]
-    select = f"SELECT {', '.join(columns)} FROM stage WHERE bad = FALSE"
-    db.run(f"COPY ({select}) TO {literal(str(path))} (FORMAT parquet)")
+def numbered(part: Part, rows: str) -> tuple[str, str]:
+    """The source row as SQL, and the FROM clause for it, of `rows` with an `ordinal` each."""
+    if len(part.staged.breaks) > 1:
+        joined = f"({rows}) x ASOF JOIN breaks b ON x.ordinal >= b.ordinal"
+        return "source_row + x.ordinal - b.ordinal", joined
+    start = part.staged.source_row(0) if part.staged.breaks else 1
+    return f"{start} + x.ordinal", f"({rows}) x"
 
 
-def write_csv(db: Database, program: Program, path: Path, *, header: bool) -> None:
+def write_parquet(
+    db: Database, part: Part, shard: Shard, path: Path, *, columns: tuple[str, ...]
+) -> None:
+    """The valid rows with their types and their place in the customer's file; moments are UTC."""
+    values = _values(part.program, columns, _stored)
+    rows = f"SELECT rowid + {shard.first} AS ordinal, * FROM stage WHERE bad = FALSE"
+    row, joined = numbered(part, rows)
+    order = " ORDER BY x.ordinal" if "JOIN" in joined else ""
+    select = f"SELECT {values}, {literal(part.file)} AS _file, CAST({row} AS BIGINT) AS _row"
+    db.run(f"COPY ({select} FROM {joined}{order}) TO {literal(str(path))} (FORMAT parquet)")
+
+
+def write_csv(
+    db: Database, program: Program, path: Path, *, columns: tuple[str, ...], header: bool
+) -> None:
     """The valid rows in their canonical text, RFC 4180 with its CRLF."""
-    columns = [
-        f"{types.canonical(o.type, o.sql_type, f'f{n}')} AS {ident(o.name)}"
-        for n, o in enumerate(program.outputs)
-    ]
-    select = f"SELECT {', '.join(columns)} FROM stage WHERE bad = FALSE"
+    select = f"SELECT {_values(program, columns, _shown)} FROM stage WHERE bad = FALSE"
     options = f"FORMAT csv, HEADER {str(header).lower()}, new_line '\r\n'"
     db.run(f"COPY ({select}) TO {literal(str(path))} ({options})")
+
+
+def _values(program: Program, columns: tuple[str, ...], form: Callable[[Output, str], str]) -> str:
+    """Every column of the sheet; those this file does not bring are empty."""
+    at = {output.name: n for n, output in enumerate(program.outputs)}
+    return ", ".join(
+        f"{form(program.outputs[at[name]], f'f{at[name]}') if name in at else NOTHING} AS {ident(name)}"
+        for name in columns
+    )
 
 
 def fill(db: Database, program: Program) -> tuple[tuple[int, int], ...]:
@@ -93,5 +119,9 @@ def fill(db: Database, program: Program) -> tuple[tuple[int, int], ...]:
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 
 
-def _stored(output: Output, n: int) -> str:
-    return f"f{n} AT TIME ZONE 'UTC'" if output.type is FieldType.DATETIME else f"f{n}"
+def _stored(output: Output, value: str) -> str:
+    return f"{value} AT TIME ZONE 'UTC'" if output.type is FieldType.DATETIME else value
+
+
+def _shown(output: Output, value: str) -> str:
+    return types.canonical(output.type, output.sql_type, value)

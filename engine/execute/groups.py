@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.compiler.program import CellCode
-from engine.execute.shard import Database
 from engine.outcome import CellGroup
+from engine.shards import Database
 from engine.sql import literal
 from plans.template import Severity
 

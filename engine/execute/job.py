@@ -31,6 +31,12 @@ class Job:
     parts: tuple[Part, ...]
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Of its valid rows; files of one sheet may bring different extra columns."""
+        names = [output.name for part in self.parts for output in part.program.outputs]
+        return tuple(dict.fromkeys(names))
+
+    @property
     def shards(self) -> int:
         """In how many pieces its rows are looked at."""
         return sum(len(part.staged.shards) for part in self.parts)

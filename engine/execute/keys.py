@@ -6,8 +6,8 @@ from pathlib import Path
 from engine.compiler.program import Program
 from engine.execute.across import IDENTITY
 from engine.execute.job import Job, Wanted, columns
-from engine.execute.shard import Database, load, stage
-from engine.intake.staging import shard_file
+from engine.execute.stage import stage
+from engine.shards import Database, load
 from engine.sql import literal
 from plans.plan import Duplicates
 
@@ -62,9 +62,8 @@ def scan(db: Database, job: Job, at: int, *, select: list[str], folder: Path) ->
             stage(db, part, shard)
             rows = f"SELECT {names} FROM stage"
         else:
-            shard_file(part.staged, shard, db.fd)
             narrow = f"CREATE OR REPLACE TABLE stage AS SELECT {names} FROM ({part.program.values})"
-            load(db, part.program, shard, build=partial(db.run, narrow), count="stage")
+            load(db, part.staged, shard, build=partial(db.run, narrow), table="stage")
             rows = "SELECT * FROM stage"
         db.run(f"COPY ({rows}) TO {literal(str(path))}")
         paths.append(path)

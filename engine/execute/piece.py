@@ -3,13 +3,15 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engine.accounting import Accounting
 from engine.execute import across, files
 from engine.execute.job import Job, Part, Wanted, columns
-from engine.execute.shard import BadRecord, Database, stage
+from engine.execute.stage import stage
 from engine.intake.source import Shard
+from engine.shards import BadRecord, Database
 from plans.template import OnInvalid
 
 
@@ -48,19 +50,24 @@ def judge(run: Run, job: Job, at: int, *, shard: Shard, known: across.Known) -> 
     for want, table in run.wants.items():
         if want.template == job.template:
             _offer(db, part, want, table)
-    cells = [_whole(f"{stem}.cells.parquet", lambda path: files.write_cells(db, part, shard, path))]
+    cells = [_whole(f"{stem}.cells.parquet", partial(files.write_cells, db, part, shard))]
     if unread:
         row = part.staged.source_row
         rows = [(row(shard.first + each.ordinal), each.message, each.text) for each in unread]
-        path = f"{stem}.unread.parquet"
-        cells.append(_whole(path, lambda path: files.write_broken(db, part, rows, path)))
-    header = at == 0 and shard.index == 0
+        cells.append(_whole(f"{stem}.unread.parquet", partial(files.write_broken, db, part, rows)))
+    parquet, csv = [], []
+    if run.write:
+        names, header = job.columns, at == 0 and shard.index == 0
+        write = partial(files.write_parquet, db, part, shard, columns=names)
+        parquet.append(_whole(f"{stem}.parquet", write))
+        write = partial(files.write_csv, db, part.program, columns=names, header=header)
+        csv.append(_whole(f"{stem}.csv", write))
     piece = Piece(
         accounting=_accounting(db),
         fill=files.fill(db, part.program),
         cells=tuple(cells),
-        parquet=_parquet(run, part, f"{stem}.parquet"),
-        csv=_csv(run, part, f"{stem}.csv", header=header),
+        parquet=tuple(parquet),
+        csv=tuple(csv),
     )
     db.run("DROP TABLE stage")
     run.read(shard.records)
@@ -75,7 +82,7 @@ def broken_rows(run: Run, job: Job, at: int) -> tuple[Piece, ...]:
         return ()
     rows = [(each.row, each.message, each.text) for each in broken]
     path = f"{run.folder / job.sheet}-{at:03}.broken.parquet"
-    cells = _whole(path, lambda path: files.write_broken(run.db, part, rows, path))
+    cells = _whole(path, partial(files.write_broken, run.db, part, rows))
     return (Piece(accounting=Accounting(invalid=part.staged.source.broken), cells=(cells,)),)
 
 
@@ -119,19 +126,6 @@ def _accounting(db: Database) -> Accounting:
     )
     valid, invalid, duplicate = (int(str(each)) for each in row)
     return Accounting(valid=valid, invalid=invalid, duplicate=duplicate)
-
-
-def _parquet(run: Run, part: Part, path: str) -> tuple[Path, ...]:
-    if not run.write:
-        return ()
-    return (_whole(path, lambda path: files.write_parquet(run.db, part.program, path)),)
-
-
-def _csv(run: Run, part: Part, path: str, *, header: bool) -> tuple[Path, ...]:
-    if not run.write:
-        return ()
-    write = lambda path: files.write_csv(run.db, part.program, path, header=header)
-    return (_whole(path, write),)
 
 
 def _whole(name: str, write: Callable[[Path], None]) -> Path:

@@ -10,8 +10,8 @@ from engine.execute import across, files, keys
 from engine.execute.groups import groups
 from engine.execute.job import Job, Part, Wanted, ordered, wanted
 from engine.execute.piece import Piece, Run, broken_rows, judge
-from engine.execute.shard import Database, database
 from engine.outcome import CellGroup, FileOutcome, Fill, Outcome, SheetOutcome
+from engine.shards import Database, database
 from plans.plan import Duplicates
 from plans.template import Severity
 
@@ -116,7 +116,7 @@ def _sheet(run: Run, job: Job, known: across.Known) -> SheetOutcome:
     return SheetOutcome(
         sheet=job.sheet,
         template=job.template,
-        columns=_columns(job),
+        columns=job.columns,
         files=outcomes,
         accounting=sum((each.accounting for each in outcomes), Accounting()),
         groups=told,
@@ -139,12 +139,6 @@ def _file(part: Part, pieces: tuple[Piece, ...]) -> FileOutcome:
     return FileOutcome(file=part.file, table=part.table, accounting=accounting, cells=cells)
 
 
-def _columns(job: Job) -> tuple[str, ...]:
-    """Of the valid rows; files of one sheet may bring different extra columns."""
-    names = [output.name for part in job.parts for output in part.program.outputs]
-    return tuple(dict.fromkeys(names))
-
-
 def _coverage(job: Job, pieces: dict[int, tuple[Piece, ...]]) -> tuple[Fill, ...]:
     filled: dict[str, tuple[int, int]] = {}
     for at, part in enumerate(job.parts):
@@ -154,7 +148,7 @@ def _coverage(job: Job, pieces: dict[int, tuple[Piece, ...]]) -> tuple[Fill, ...
                 filled[output.name] = (so_far[0] + rows, max(so_far[1], distinct))
     return tuple(
         Fill(field=name, filled=filled.get(name, (0, 0))[0], distinct=filled.get(name, (0, 0))[1])
-        for name in _columns(job)
+        for name in job.columns
     )
 
 

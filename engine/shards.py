@@ -1,4 +1,4 @@
-"""One shard: its records through the program into the table "stage", in order and all of them."""
+"""A staged shard in DuckDB, every record of it and in order, read through a memory file."""
 
 import csv
 import json
@@ -6,21 +6,18 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from engine import duck
-from engine.compiler.program import Program
-from engine.compiler.sheet import reader
 from engine.errors import ExecutionError
-from engine.execute.job import Part
-from engine.intake.source import Shard
+from engine.intake.source import Shard, Staged
 from engine.intake.staging import shard_file
+from engine.sql import literal
 
-#: Rows a batch of the careful reader.
+#: Records a batch of the careful reader.
 BATCH = 20_000
 
 
@@ -72,25 +69,20 @@ class BadRecord:
     text: str
 
 
-def stage(db: Database, part: Part, shard: Shard) -> tuple[BadRecord, ...]:
-    """Fill "stage" with the shard's records; row id N is record N. Gives those that were unreadable.
+def load(
+    db: Database, staged: Staged, shard: Shard, *, build: Callable[[], None], table: str
+) -> tuple[BadRecord, ...]:
+    """Let `build` make a table with a row a record out of the view "source" (cells c0…cN).
 
     DuckDB's reader is fast and can lose rows without a word, so its count is held against the
     shard's own; where they differ, or it refuses a record, the standard library reads the shard.
+    Gives the records that have not the table's width: they are rows without any value.
     """
-    shard_file(part.staged, shard, db.fd)
-    create = partial(_create, db, part.program)
-    return load(db, part.program, shard, build=create, count="stage")
-
-
-def load(
-    db: Database, program: Program, shard: Shard, *, build: Callable[[], None], count: str
-) -> tuple[BadRecord, ...]:
-    """Build a table with a row a record from the view "source", over the fast reader or the careful one."""
+    shard_file(staged, shard, db.fd)
     try:
-        db.run(f'CREATE OR REPLACE TEMP VIEW "source" AS {reader(program, db.path)}')
+        db.run(f'CREATE OR REPLACE TEMP VIEW "source" AS {_reader(staged, db.path)}')
         build()
-        if db.number(f"SELECT count(*) FROM {count}") == shard.records:
+        if db.number(f"SELECT count(*) FROM {table}") == shard.records:
             return ()
     except duckdb.OutOfMemoryException:
         raise
@@ -98,7 +90,7 @@ def load(
         refusal = str(error)
     else:
         refusal = "it lost rows"
-    bad = _read_carefully(db, program, shard)
+    bad = _read_carefully(db, staged, shard)
     try:
         build()
     except duckdb.Error as error:
@@ -109,15 +101,15 @@ def load(
     return bad
 
 
-def _read_carefully(db: Database, program: Program, shard: Shard) -> tuple[BadRecord, ...]:
+def _read_carefully(db: Database, staged: Staged, shard: Shard) -> tuple[BadRecord, ...]:
     """The shard's records through the standard library, behind the view "source"."""
     _drop_careful(db)
-    names = [f"c{n}" for n in range(program.width)]
+    names = [f"c{n}" for n in range(staged.width)]
     db.run(f"CREATE TABLE careful ({', '.join(f'{name} VARCHAR' for name in names)})")
     bad: list[BadRecord] = []
     read = 0
-    for batch in _records(db, program):
-        cells = [_cells(row, program, ordinal, bad) for ordinal, row in enumerate(batch, read)]
+    for batch in _records(db, staged.delimiter):
+        cells = [_cells(row, staged, ordinal, bad) for ordinal, row in enumerate(batch, read)]
         read += len(batch)
         arrays = [pa.array(column, pa.string()) for column in zip(*cells, strict=True)]
         db.connection.register("batch", pa.table(arrays, names))
@@ -132,17 +124,26 @@ def _read_carefully(db: Database, program: Program, shard: Shard) -> tuple[BadRe
     return tuple(bad)
 
 
+def _reader(staged: Staged, path: str) -> str:
+    columns = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(staged.width))
+    return (
+        f"SELECT * FROM read_csv({literal(path)}, delim={literal(staged.delimiter)}, quote='\"',"
+        f" escape='\"', header=false, auto_detect=false, new_line='\\n', strict_mode=true,"
+        f" columns={{{columns}}})"
+    )
+
+
 def _drop_careful(db: Database) -> None:
     db.run('DROP VIEW IF EXISTS "source"')
     db.run("DROP TABLE IF EXISTS careful")
 
 
-def _records(db: Database, program: Program) -> Iterator[list[list[str]]]:
+def _records(db: Database, delimiter: str) -> Iterator[list[list[str]]]:
     csv.field_size_limit(1 << 30)
     with open(os.dup(db.fd), encoding="utf-8", errors="replace", newline="") as text:
         text.seek(0)
         batch: list[list[str]] = []
-        for row in csv.reader(text, delimiter=program.delimiter):
+        for row in csv.reader(text, delimiter=delimiter):
             batch.append(row)
             if len(batch) == BATCH:
                 yield batch
@@ -151,43 +152,12 @@ def _records(db: Database, program: Program) -> Iterator[list[list[str]]]:
             yield batch
 
 
-def _cells(
-    row: list[str], program: Program, ordinal: int, bad: list[BadRecord]
-) -> list[str | None]:
-    if len(row) != program.width:
-        message = f"{len(row)} cells where the table has {program.width}"
-        bad.append(BadRecord(ordinal=ordinal, message=message, text=program.delimiter.join(row)))
-        row = [""] * program.width
+def _cells(row: list[str], staged: Staged, ordinal: int, bad: list[BadRecord]) -> list[str | None]:
+    if len(row) != staged.width:
+        message = f"{len(row)} cells where the table has {staged.width}"
+        bad.append(BadRecord(ordinal=ordinal, message=message, text=staged.delimiter.join(row)))
+        row = [""] * staged.width
     return [cell or None for cell in row]
-
-
-def _create(db: Database, program: Program) -> None:
-    db.run("DROP TABLE IF EXISTS stage")
-    if program.keyed:
-        _look_up(db, program)
-        db.run(f"CREATE TABLE stage AS {program.stage}")
-        db.run("DROP VIEW looked")
-        db.run("DROP TABLE keyed")
-        return
-    create = f"CREATE TABLE stage AS {program.stage}"
-    assert_ordered(db, create)
-    db.run(create)
-
-
-def _look_up(db: Database, program: Program) -> None:
-    """Join the looked-up rows to the records, in the records' order."""
-    create = f"CREATE OR REPLACE TABLE keyed AS {program.keyed}"
-    assert_ordered(db, create)
-    db.run(create)
-    cells = [f"k.c{n}" for n in range(program.width)]
-    joins = []
-    for n in range(len(program.lookups)):
-        cells += [f"k.k{n}", f"p{n}.take AS l{n}", f"p{n}.key IS NOT NULL AS m{n}"]
-        joins.append(f"LEFT JOIN pick{n} p{n} ON p{n}.key = k.k{n}")
-    db.run(
-        f"CREATE OR REPLACE TEMP VIEW looked AS SELECT {', '.join(cells)}"
-        f" FROM (SELECT rowid AS rn, * FROM keyed) k {' '.join(joins)} ORDER BY k.rn"
-    )
 
 
 def assert_ordered(db: Database, create: str) -> None:
