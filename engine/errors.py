@@ -16,6 +16,7 @@
     + ProposalChanged   the decision is about an older proposal
     + QuotaExceeded     the partner used up what it may use
     + Superseded        another worker has taken this turn of the run
+  x DecisionInvalid   a decision that fits no question of its proposal
   x StorageError      a file could not be stored or read back
     + UploadMismatch    the bytes are not the declared ones
   x SignatureInvalid  a signed URL was changed, is used up or too old
@@ -127,6 +128,10 @@ class QuotaExceeded(Conflict):
 
 class Superseded(Conflict):
     """Another worker has taken this turn of the run; what this one did does not count."""
+
+
+class DecisionInvalid(EngineError):
+    """The decision names a question, an option or a repair that the proposal does not have."""
 
 
 class StorageError(EngineError):

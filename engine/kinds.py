@@ -13,7 +13,8 @@ NUMBER_READINGS = tuple(
 
 _DAY_FIRST = tuple(f"%d{sep}%m{sep}%{y}" for sep in "/.-" for y in "Yy")
 _MONTH_FIRST = tuple(f"%m{sep}%d{sep}%{y}" for sep in "/.-" for y in "Yy")
-_YEAR_FIRST = tuple(f"%Y{sep}%m{sep}%d" for sep in "-/.")
+# 24-12-31 is a day of 2024 to some and of 2031 to others; with / or . only the latter is used.
+_YEAR_FIRST = (*(f"%Y{sep}%m{sep}%d" for sep in "-/."), "%y-%m-%d")
 _NAMED = ("%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y",
           "%b %d %Y", "%B %d %Y", "%d. %B %Y")  # fmt: skip
 DATE_FORMATS = (*_YEAR_FIRST, *_DAY_FIRST, *_MONTH_FIRST, "%Y%m%d", *_NAMED, "%Y年%m月%d日")
@@ -32,6 +33,7 @@ _ZONE = r"\s?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})"
 #: How a date looks before its format is tried: keeps `%Y` off two-digit years, and is cheap.
 _LOOKS = {
     "Y-": r"\d{4}%s\d{1,2}%s\d{1,2}",
+    "y-": r"\d{2}%s\d{1,2}%s\d{1,2}",
     "-Y": r"\d{1,2}%s\d{1,2}%s\d{4}",
     "-y": r"\d{1,2}%s\d{1,2}%s\d{2}",
 }
@@ -40,7 +42,7 @@ _LOOKS = {
 def number_test(decimal: str, thousands: str) -> str:
     """SQL that tells whether `v` is a number with these marks."""
     dot, group = _escaped(decimal), _group(thousands)
-    whole = rf"(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)" if thousands else r"\d+"
+    whole = rf"(?:\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d+)" if thousands else r"\d+"
     body = rf"(?:{whole}(?:{dot}\d+)?|{dot}\d+)"
     return _full(_BEFORE + body + _AFTER)
 
@@ -50,12 +52,16 @@ def date_test(fmt: str) -> str:
     return f"{_full(_look(fmt), 'd')} AND try_strptime(d, {literal(fmt)}) IS NOT NULL"
 
 
-def tests() -> dict[str, str]:
-    """Kind to SQL over `v` (trimmed), `d` (date part), `t` (time part) and `low` (lower case)."""
+def probes(formats: tuple[str, ...] = ()) -> dict[str, str]:
+    """Kind to SQL over `v` (trimmed), `d` (date part), `t` (time part) and `low` (lower case).
+
+    `formats` are a plan's own: kind `format:…` tells whether one reads all of `v`.
+    """
     numeric = "length(v) <= 40 AND regexp_matches(v, '[0-9]')"
     return {
         "null_word": _among("low", NULL_WORDS),
         "boolean": _among("low", (*TRUE_WORDS, *FALSE_WORDS)),
+        "plain": _full(r"[-+]?(?:\d+\.?\d*|\.\d+)"),
         "integer": _full(r"[-+]?\d{1,18}"),
         "leading_zero": _full(r"0\d+"),
         **{f"number:{d}{t}": f"{numeric} AND {number_test(d, t)}" for d, t in NUMBER_READINGS},
@@ -65,6 +71,7 @@ def tests() -> dict[str, str]:
         "epoch": _full(r"1\d{9}(?:\d{3})?"),
         **{f"date:{fmt}": date_test(fmt) for fmt in DATE_FORMATS},
         **{f"time:{fmt}": _time_test(fmt) for fmt in TIME_FORMATS},
+        **{f"format:{fmt}": f"try_strptime(v, {literal(fmt)}) IS NOT NULL" for fmt in formats},
         "timed": "t <> ''",
         "clock": _full(_CLOCK),
         "zoned": f"t <> '' AND regexp_matches(t, {literal(_ZONE + '$')})",
@@ -105,7 +112,7 @@ def _look(fmt: str) -> str:
     if "年" in fmt:
         return r"\d{4}年\d{1,2}月\d{1,2}日"
     sep = _escaped(fmt[2])
-    kind = "Y-" if fmt.startswith("%Y") else "-" + fmt[-1]
+    kind = f"{fmt[1]}-" if fmt[1] in "Yy" else f"-{fmt[-1]}"
     return _LOOKS[kind] % (sep, sep)
 
 

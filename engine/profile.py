@@ -80,6 +80,34 @@ def values(staged: Staged, index: int, *, limit: int = 100_000) -> tuple[tuple[s
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """The cells of a column that can be read in exactly the same ways."""
+
+    kinds: frozenset[str]
+    cells: int
+    samples: tuple[str, ...]  #: at most 10
+
+
+def readings(staged: Staged, index: int, *, formats: tuple[str, ...] = ()) -> tuple[Reading, ...]:
+    """The whole column by what its cells can be read as, most cells first: the base of proofs."""
+    tests = kinds.probes(formats)
+    date_part, time_part = kinds.parts()
+    listed = ", ".join(f"CASE WHEN {sql} THEN {at} END" for at, sql in enumerate(tests.values()))
+    names = list(tests)
+    with _connect(_long(_read(staged, staged.records, columns=[index]))) as db:
+        rows = db.execute(f"""
+            WITH counted AS MATERIALIZED (SELECT v, sum(n) AS n FROM ({_counted()}) GROUP BY v),
+            parted AS (SELECT *, lower(v) AS low, {date_part} AS d, {time_part} AS t FROM counted),
+            told AS (SELECT v, n, list_filter([{listed}], lambda k: k IS NOT NULL) AS ks FROM parted)
+            SELECT ks, sum(n)::BIGINT AS n, list(left(v, 200) ORDER BY n DESC, v)[:10]
+            FROM told GROUP BY ks ORDER BY n DESC, ks""").fetchall()
+    return tuple(
+        Reading(kinds=frozenset(names[at] for at in ks), cells=n, samples=tuple(samples))
+        for ks, n, samples in rows
+    )
+
+
 def of_values(samples: list[str], *, header: str, index: int = 0) -> ColumnProfile:
     """Profile a list of values (of an example, or another column); rows are the values."""
     long = pa.table({"c": pa.array([index] * len(samples), pa.int32()), "v": pa.array(samples)})
@@ -103,7 +131,7 @@ def _column(index: int, header: str, rows: int, facts: dict[str, Any] | None) ->
     shapes = sorted(facts["shapes"].items(), key=lambda each: (-each[1], each[0]))[:10]
     rates = {
         kind: facts[f"k_{at}"] / facts["filled"]
-        for at, kind in enumerate(kinds.tests())
+        for at, kind in enumerate(kinds.probes())
         if facts.get(f"k_{at}")
     }
     return ColumnProfile(
@@ -131,9 +159,10 @@ def _facts(long: pa.Table) -> dict[int, dict[str, Any]]:
 
 def _sql() -> str:
     date_part, time_part = kinds.parts()
-    flags = ", ".join(f"({sql}) AS f_{at}" for at, sql in enumerate(kinds.tests().values()))
+    flags = ", ".join(f"({sql}) AS f_{at}" for at, sql in enumerate(kinds.probes().values()))
     sums = ", ".join(
-        f"coalesce(sum(n) FILTER (f_{at}), 0)::BIGINT AS k_{at}" for at in range(len(kinds.tests()))
+        f"coalesce(sum(n) FILTER (f_{at}), 0)::BIGINT AS k_{at}"
+        for at in range(len(kinds.probes()))
     )
     return f"""
         WITH counted AS MATERIALIZED (SELECT c, v, sum(n) AS n FROM ({_counted()}) GROUP BY c, v),
@@ -159,7 +188,7 @@ def _counted() -> str:
 
 
 def _connect(long: pa.Table) -> duckdb.DuckDBPyConnection:
-    db = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
+    db = duckdb.connect(config={"threads": 1, "enable_external_access": False})
     db.register("cells", long)
     return db
 

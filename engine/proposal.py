@@ -74,6 +74,15 @@ class Target:
     error: str
 
 
+class Custom(StrEnum):
+    """What a free-text answer is."""
+
+    VALUE = "value"  #: the value where there is none
+    MEANING = "meaning"  #: the value that the sampled values stand for
+    FORMAT = "format"  #: a date format
+    HEADER = "header"  #: the header of the column that feeds the field
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
     """One question in plain language with the options a person has."""
@@ -86,6 +95,7 @@ class Question:
     recommended: str | None = None  #: option id
     allow_custom: bool = False
     custom_hint: str = ""
+    custom: Custom | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

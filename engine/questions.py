@@ -1,0 +1,212 @@
+"""From what is left over to plain-language questions, a proposal, and the changes a decision makes."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+
+from engine.asking import questions
+from engine.drift import Drift
+from engine.errors import DecisionInvalid, ProposalChanged
+from engine.outcome import Outcome
+from engine.proposal import (
+    Custom,
+    Decision,
+    Proposal,
+    Question,
+    Repair,
+    RepairKind,
+    Verdict,
+)
+from plans.changes import (
+    AddAlias,
+    AddFormats,
+    AddMapping,
+    Change,
+    MapValues,
+    SetDefault,
+    SetOptional,
+)
+from plans.document import Document
+from plans.errors import ChangeConflict
+from plans.plan import Mapping as PlanMapping
+from plans.template import FieldType
+from plans.versions import PlanVersion
+
+#: A heal is at least this sure (trust.md L11).
+SURE = 0.98
+#: A repair this likely is part of the proposal; a weaker one is only an option of a question.
+LIKELY = 0.8
+#: Several of these for one field exclude each other.
+_ALTERNATIVES = (RepairKind.AMBIGUOUS_FORMAT, RepairKind.POLICY)
+
+
+def heals(repairs: Sequence[Repair], *, auto_approve: float | None = None) -> tuple[Repair, ...]:
+    """What may be applied unattended: proven, harmless, and without a rival (architecture.md 11).
+
+    `auto_approve` also lets through what changes a meaning but breaks nothing and is that sure.
+    """
+    found = []
+    for repair in repairs:
+        effect = repair.effect
+        if effect is None or effect.broken or effect.valid_after < effect.valid_before:
+            continue
+        if repair.kind in _ALTERNATIVES or _rivals(repair, repairs):
+            continue
+        proven = repair.keeps_meaning and repair.confidence >= SURE and repair.by != "model"
+        silent = repair.kind is RepairKind.REBIND or effect.changed == 0
+        allowed = auto_approve is not None and repair.confidence >= auto_approve
+        if (proven and silent) or allowed:
+            found.append(repair)
+    return tuple(found)
+
+
+def propose(
+    version: PlanVersion,
+    outcome: Outcome,
+    repairs: Sequence[Repair],
+    *,
+    inputs: Sequence[str],
+    drifts: Sequence[Drift] = (),
+) -> Proposal:
+    """One revision with everything a person needs to decide on it. `repairs` are tried."""
+    firm = tuple(each for each in repairs if _firm(each, repairs))
+    others = tuple(each for each in repairs if each not in firm)
+    asked = questions(version, outcome, firm=firm, options=others, drifts=drifts)
+    proposal = Proposal(
+        plan_digest=version.digest,
+        inputs=tuple(inputs),
+        summary=_summary(outcome, firm, asked),
+        repairs=firm,
+        questions=asked,
+        etag="",
+    )
+    return replace(proposal, etag=etag(proposal))
+
+
+def etag(proposal: Proposal) -> str:
+    """SHA-256 (hex) over everything a person sees and everything it would change."""
+    values = asdict(replace(proposal, etag=""))
+    text = json.dumps(values, sort_keys=True, default=_document, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def decide(proposal: Proposal, decision: Decision, version: PlanVersion) -> tuple[Change, ...]:
+    """The changes of a decision; none for a rejection.
+
+    Raises ProposalChanged when it is about another proposal or plan version, DecisionInvalid for
+    a question, option or repair that is not there.
+    """
+    if decision.etag != proposal.etag:
+        raise ProposalChanged("the proposal is not the one that was decided on; look at it again")
+    if proposal.plan_digest != version.digest:
+        raise ProposalChanged("the plan was revised since the proposal was made; run it again")
+    _check(proposal, decision)
+    if decision.verdict in (Verdict.REJECT, Verdict.TAKE_VALID):
+        return ()
+    taken = [each for each in proposal.repairs if each.id not in decision.without]
+    changes = [change for repair in taken for change in repair.changes]
+    for question in proposal.questions:
+        answer = decision.answers.get(question.id)
+        if answer is None and decision.verdict is Verdict.ACCEPT:
+            answer = question.recommended
+        if answer is not None:
+            changes += _answered(question, answer, version)
+    return tuple(changes)
+
+
+def _rivals(repair: Repair, repairs: Iterable[Repair]) -> bool:
+    """Whether another repair would do the same job in another way, and is nearly as sure."""
+    return any(
+        other.id != repair.id
+        and (other.sheet, other.field) == (repair.sheet, repair.field)
+        and (other.kind, repair.kind) == (RepairKind.REBIND, RepairKind.REBIND)
+        and repair.confidence - other.confidence < 0.05
+        for other in repairs
+    )
+
+
+def _firm(repair: Repair, repairs: Sequence[Repair]) -> bool:
+    return (
+        repair.kind not in _ALTERNATIVES
+        and repair.confidence >= LIKELY
+        and not _rivals(repair, repairs)
+    )
+
+
+def _check(proposal: Proposal, decision: Decision) -> None:
+    known = {question.id for question in proposal.questions}
+    if strange := sorted(set(decision.answers) - known):
+        raise DecisionInvalid(f"the proposal has no question {', '.join(strange)}")
+    repairs = {repair.id for repair in proposal.repairs}
+    if strange := sorted(set(decision.without) - repairs):
+        raise DecisionInvalid(f"the proposal has no repair {', '.join(strange)}")
+
+
+def _answered(question: Question, answer: str, version: PlanVersion) -> Sequence[Change]:
+    for option in question.options:
+        if option.id == answer:
+            return option.changes
+    if question.custom is None or not answer.strip():
+        ids = ", ".join(option.id for option in question.options)
+        raise DecisionInvalid(f"question {question.id!r} has no option {answer!r}; it has: {ids}")
+    try:
+        return _custom(question, answer, version)
+    except ValueError as error:
+        raise DecisionInvalid(f"question {question.id!r}: {error}") from None
+    except ChangeConflict as error:
+        raise DecisionInvalid(f"question {question.id!r}: {error}") from None
+
+
+def _custom(question: Question, answer: str, version: PlanVersion) -> Sequence[Change]:
+    """What a free-text answer means for this question's field."""
+    target = question.target
+    sheet = version.plan.sheet(target.sheet)
+    field = version.template(sheet.template).field(target.field or "")
+    mapping = sheet.mapping(field.name)
+    match question.custom:
+        case Custom.MEANING:
+            if field.type is FieldType.ENUM and answer not in field.values:
+                raise ValueError(f"{answer!r} is not one of {', '.join(field.values)}")
+            values: Mapping[str, str] = dict.fromkeys(target.samples, answer)
+            return (MapValues(sheet=sheet.name, field=field.name, values=dict(values)),)
+        case Custom.FORMAT:
+            kind = "datetime" if field.type is FieldType.DATETIME else "date"
+            return (
+                AddFormats.model_validate(
+                    {"sheet": sheet.name, "field": field.name, "kind": kind, "formats": [answer]}
+                ),
+            )
+        case Custom.HEADER if mapping is not None and mapping.columns:
+            name = mapping.columns[0].header
+            if name is None:
+                raise ValueError("the plan addresses the column by position; give a mapping")
+            return (AddAlias(sheet=sheet.name, field=field.name, header=name, alias=answer),)
+        case Custom.HEADER:
+            new = PlanMapping.model_validate({"field": field.name, "from": answer})
+            return (AddMapping(sheet=sheet.name, mapping=new),)
+        case _ if mapping is None:
+            new = PlanMapping.model_validate({"field": field.name, "default": answer})
+            return (AddMapping(sheet=sheet.name, mapping=new),)
+        case _:
+            optional = SetOptional(sheet=sheet.name, field=field.name, optional=True)
+            return (SetDefault(sheet=sheet.name, field=field.name, value=answer), optional)
+
+
+def _summary(outcome: Outcome, firm: Sequence[Repair], asked: Sequence[Question]) -> str:
+    total = outcome.accounting
+    done = f"{total.valid} of {total.read} rows are valid"
+    fixed = sum(each.effect.fixed for each in firm if each.effect)
+    offer = f"; {_count(len(firm), 'repair')} would fix {_count(fixed, 'cell')}" if firm else ""
+    ask = f"; {_count(len(asked), 'question')} to answer" if asked else ""
+    return done + offer + ask
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
+def _document(value: object) -> object:
+    if isinstance(value, Document):
+        return value.model_dump(mode="json")
+    raise TypeError(f"a proposal cannot hold {type(value).__name__}")

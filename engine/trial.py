@@ -1,0 +1,170 @@
+"""Tries candidate repairs on the staged rows with the very Program that would run, and judges them.
+
+Reads the customer's bytes: call it in a sandbox child.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.binding import Binding, Bound, bind
+from engine.compiler.sheet import compile_sheet
+from engine.errors import CompileError
+from engine.execute import Job, Part, compare, execute
+from engine.proposal import Effect, Repair, RepairKind
+from engine.repair import BoundTable
+from plans.changes import Change, apply
+from plans.errors import ChangeConflict
+from plans.versions import PlanVersion, next_version
+
+SAMPLES = 20
+Jobs = dict[str, Job]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """What every try is held against."""
+
+    version: PlanVersion
+    tables: tuple[BoundTable, ...]
+    jobs: Mapping[str, Job]  #: by sheet
+    valid: int  #: rows
+    folder: Path
+    threads: int
+
+
+def tried(
+    version: PlanVersion,
+    tables: Sequence[BoundTable],
+    repairs: Sequence[Repair],
+    *,
+    folder: Path,
+    threads: int = 2,
+) -> tuple[Repair, ...]:
+    """The repairs with their effect; those that fix nothing, or break more than they fix, are gone."""
+    if not repairs:
+        return ()
+    trial = _trial(version, tuple(tables), folder=folder, threads=threads)
+    found = []
+    for repair in repairs:
+        effect = effect_of(trial, repair.sheet, repair.changes, field=repair.field)
+        if effect is not None and _stands(repair, effect):
+            found.append(replace(repair, effect=effect))
+    return tuple(found)
+
+
+def effect_of(
+    trial: Trial, sheet: str, changes: Sequence[Change], *, field: str | None
+) -> Effect | None:
+    """What the changes do to the rows; None when they do not fit the plan or the file."""
+    if not changes:
+        return Effect(
+            fixed=0, broken=0, changed=0, valid_before=trial.valid, valid_after=trial.valid
+        )
+    try:
+        plan = apply(trial.version.plan, *changes)
+        revised = next_version(trial.version, plan)
+        jobs = jobs_of(revised, _rebound(revised, trial.tables, sheet, field))
+    except (ChangeConflict, CompileError):
+        return None
+    before, after = trial.jobs[sheet], jobs[sheet]
+    if [part.program for part in before.parts] == [part.program for part in after.parts]:
+        return effect_of(trial, sheet, (), field=field)
+    pieces = [
+        compare(one, two, field=field, folder=trial.folder, limit=SAMPLES)
+        for one, two in zip(before.parts, after.parts, strict=True)
+        if field is not None
+    ]
+    return Effect(
+        fixed=sum(piece.fixed for piece in pieces),
+        broken=sum(piece.broken for piece in pieces),
+        changed=sum(piece.changed for piece in pieces),
+        valid_before=trial.valid,
+        valid_after=_valid(jobs, folder=trial.folder, threads=trial.threads),
+        samples=tuple(sample for piece in pieces for sample in piece.samples)[:SAMPLES],
+    )
+
+
+def jobs_of(version: PlanVersion, tables: Sequence[BoundTable]) -> Jobs:
+    """One job a sheet, compiled as for the run itself."""
+    jobs: Jobs = {}
+    for sheet in version.plan.sheets:
+        template = version.template(sheet.template)
+        parts = tuple(
+            Part(
+                program=compile_sheet(
+                    sheet,
+                    template,
+                    each.binding,
+                    each.staged.source,
+                    width=each.staged.width,
+                    delimiter=each.staged.delimiter,
+                ),
+                staged=each.staged,
+                table=each.table,
+            )
+            for each in tables
+            if each.binding.sheet == sheet.name
+        )
+        if parts:
+            jobs[sheet.name] = Job(sheet=sheet.name, template=sheet.template, parts=parts)
+    return jobs
+
+
+def _trial(
+    version: PlanVersion, tables: tuple[BoundTable, ...], *, folder: Path, threads: int
+) -> Trial:
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = jobs_of(version, tables)
+    return Trial(
+        version=version,
+        tables=tables,
+        jobs=jobs,
+        valid=_valid(jobs, folder=folder, threads=threads),
+        folder=folder,
+        threads=threads,
+    )
+
+
+def _valid(jobs: Jobs, *, folder: Path, threads: int) -> int:
+    outcome = execute(tuple(jobs.values()), folder=folder, threads=threads, write=False)
+    return outcome.accounting.valid
+
+
+def _rebound(
+    version: PlanVersion, tables: Sequence[BoundTable], sheet: str, field: str | None
+) -> tuple[BoundTable, ...]:
+    """The same bindings, but this field of this sheet as the revised plan finds it."""
+    plan = version.plan.sheet(sheet)
+    template = version.template(plan.template)
+    found = []
+    for table in tables:
+        if table.binding.sheet == sheet and field is not None:
+            fresh = bind(plan, template, table.staged.source, table.profile)
+            table = replace(table, binding=_with(table.binding, field, fresh.bound(field)))
+        found.append(table)
+    return tuple(found)
+
+
+def _with(binding: Binding, field: str, fresh: Bound | None) -> Binding:
+    old = binding.bound(field)
+    # A column the call gave, or a person or model chose, is not in the plan's words.
+    bound = fresh or old
+    others = tuple(each for each in binding.bounds if each.field != field)
+    used = {column for each in (*others, bound) if each for column in each.columns}
+    return replace(
+        binding,
+        bounds=(*others, bound) if bound else others,
+        missing=tuple(each for each in binding.missing if each != field or bound is None),
+        extra=tuple(at for at in (*binding.extra, *(old.columns if old else ())) if at not in used),
+    )
+
+
+def _stands(repair: Repair, effect: Effect) -> bool:
+    """Whether it is worth showing: helps, and does no harm it did not declare."""
+    loses = effect.valid_after < effect.valid_before or effect.broken > effect.fixed
+    touches = effect.changed > 0 and repair.kind is RepairKind.CLEAN
+    if repair.kind is RepairKind.REBIND:
+        return not loses
+    helps = effect.fixed > 0 or effect.valid_after > effect.valid_before
+    return helps and not loses and not touches
