@@ -21,6 +21,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
+from engine import failpoints
 from engine.errors import Conflict, NotFound, StorageError, UploadMismatch
 from engine.model import folder_name
 from engine.settings import Settings
@@ -76,8 +77,23 @@ class Files:
         return Stored(key=key, size=size, digest=digest)
 
     def put_file(self, key: str, path: Path) -> Stored:
-        """Store a file of this machine."""
-        return self.put(key, read_chunks(path))
+        """Store a file of this machine, which nobody changes any more; without a copy if possible."""
+        spool = self.incoming / uuid4().hex
+        try:
+            os.link(path, spool)
+        except OSError:
+            return self.put(key, read_chunks(path))
+        try:
+            with spool.open("rb") as file:
+                digest, size = (
+                    file_digest(file, sha256).hexdigest(),
+                    os.fstat(file.fileno()).st_size,
+                )
+                os.fsync(file.fileno())
+            self._place(spool, key)
+        finally:
+            spool.unlink(missing_ok=True)
+        return Stored(key=key, size=size, digest=digest)
 
     def put_content(
         self,
@@ -239,7 +255,9 @@ class Files:
             return
         target = self.root / _sane(key)
         target.parent.mkdir(parents=True, exist_ok=True)
+        failpoints.hit("file:before-rename")
         os.replace(path, target)
+        failpoints.hit("file:after-rename")
         for folder in target.relative_to(self.root).parents:
             _sync(self.root / folder)
 
@@ -294,7 +312,9 @@ def _spool(path: Path, chunks: Iterable[bytes], *, most: int | None = None) -> t
             hasher.update(chunk)
             out.write(chunk)
         out.flush()
+        failpoints.hit("file:before-sync")
         os.fsync(out.fileno())
+        failpoints.hit("file:after-sync")
     return size, hasher.hexdigest()
 
 

@@ -103,7 +103,8 @@ class FailureCode(StrEnum):
     INTERNAL = "internal_error"  #: every try ended in a fault of ours
     QUARANTINED = "quarantined"  #: its file killed the worker again and again
     STORAGE = "storage_full"  #: no room to write
-    UPLOAD_CHANGED = "upload_changed"  #: the stored bytes are not the uploaded ones
+    UPLOAD_CHANGED = "upload_changed"  #: the stored bytes are gone or not the uploaded ones
+    TIMEOUT = "timed_out"  #: a child ran past its time
 
 
 class Scope(StrEnum):
@@ -317,6 +318,7 @@ class Run:
     updated_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    expired_at: datetime | None = None  #: its files and findings are gone
     executor: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -354,6 +356,7 @@ class ProposalRecord:
     turn: int
     blocking: bool  #: false: a suggested revision from heals, the run did not wait
     proposal: Proposal
+    version: PlanVersion  #: what the proposal revises: the run's version with its heals
     created_at: datetime
     decision: Decision | None = None
     decided_at: datetime | None = None

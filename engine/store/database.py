@@ -1,6 +1,7 @@
 """One engine for SQLite (WAL) and PostgreSQL, and the wall between partners."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression
 from sqlalchemy.types import BigInteger, TypeDecorator
+
+from engine import failpoints
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BUSY_SECONDS = 30
@@ -131,6 +134,15 @@ def newest(
     if before is not None:
         statement = statement.where(table.c.id < before)
     return statement.order_by(table.c.id.desc()).limit(limit)
+
+
+@contextmanager
+def transaction(engine: sa.Engine, name: str) -> Iterator[sa.Connection]:
+    """A transaction whose end the fault tests can hit by name."""
+    with engine.begin() as connection:
+        yield connection
+        failpoints.hit(f"{name}:before-commit")
+    failpoints.hit(f"{name}:after-commit")
 
 
 def is_busy(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ from engine.model import Kind, ProposalRecord, Run, new_id, utcnow
 from engine.proposal import Decision, Proposal
 from engine.store.database import insert
 from engine.store.tables import decisions, proposals
+from plans.versions import PlanVersion, canonical
 
 _PROPOSAL = TypeAdapter(Proposal)
 _DECISION = TypeAdapter(Decision)
@@ -25,9 +26,15 @@ _BOTH = sa.select(
 
 
 def add(
-    c: sa.Connection, partner: str, *, run: Run, proposal: Proposal, blocking: bool
+    c: sa.Connection,
+    partner: str,
+    *,
+    run: Run,
+    proposal: Proposal,
+    version: PlanVersion,
+    blocking: bool,
 ) -> ProposalRecord:
-    """Keep what a person will see; `blocking`: the run waits for it."""
+    """Keep what a person will see and the version it revises; `blocking`: the run waits for it."""
     values = {
         "id": new_id(Kind.PROPOSAL),
         "partner": partner,
@@ -39,6 +46,7 @@ def add(
         "blocking": blocking,
         "etag": proposal.etag,
         "document": _PROPOSAL.dump_json(proposal).decode(),
+        "version": canonical(version),
         "created_at": utcnow(),
     }
     c.execute(sa.insert(proposals).values(values))
@@ -94,10 +102,11 @@ def _record(row: sa.Row[Any]) -> ProposalRecord:
     values = {
         name: getattr(row, name)
         for name in ProposalRecord.__dataclass_fields__
-        if name not in ("proposal", "decision")
+        if name not in ("proposal", "decision", "version")
     }
     return ProposalRecord(
         **values,
         proposal=_PROPOSAL.validate_json(row.document),
+        version=PlanVersion.model_validate_json(row.version),
         decision=None if row.decision is None else _DECISION.validate_json(row.decision),
     )

@@ -164,6 +164,7 @@ runs = Table(
     _text("error_message", nullable=True), _text("report", nullable=True), _json("metadata"),
     _number("sequence"), Column("executor", String(80)), _at("created_at"), _at("updated_at"),
     _at("started_at", nullable=True), _at("finished_at", nullable=True),
+    _at("expired_at", nullable=True), _at("swept_at", nullable=True),
     Index("ix_runs_one_active", "company", unique=True,
           sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
     Index(None, "partner", "id"), Index(None, "company", "id"), Index(None, "status"),
@@ -195,6 +196,7 @@ proposals = Table(
     Column("plan", String(40), nullable=False), _number("plan_version"),
     Column("turn", Integer, nullable=False), Column("blocking", Boolean, nullable=False),
     _text("etag"), _text("document"), _at("created_at"),
+    Column("version", Text, nullable=False, server_default=""),
     Index(None, "run"),
 )  # fmt: skip
 

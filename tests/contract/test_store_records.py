@@ -182,7 +182,7 @@ def test_erasing_takes_everything_and_waits_for_runs(database: sa.Engine, world:
     partner = world.partner.id
     with database.begin() as c:
         run = start(c, world)
-        proposals.add(c, partner, run=run, proposal=proposal(), blocking=False)
+        proposals.add(c, partner, run=run, proposal=proposal(), version=version(), blocking=False)
         with pytest.raises(ActiveRun):
             companies.erase(c, partner, world.company.id)
         runs.ask_to_cancel(c, partner, run.id, actor="x")
@@ -214,7 +214,12 @@ def test_a_proposal_is_decided_once_by_who_saw_it(database: sa.Engine, world: Wo
     with database.begin() as c:
         run = start(c, world)
         shown = proposals.add(
-            c, world.partner.id, run=run, proposal=proposal(etag="seen"), blocking=True
+            c,
+            world.partner.id,
+            run=run,
+            proposal=proposal(etag="seen"),
+            version=version(),
+            blocking=True,
         )
         stale = Decision(etag="old", verdict=Verdict.ACCEPT, answers={})
         with pytest.raises(ProposalChanged):
