@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,12 +48,15 @@ class Database:
 
 
 @contextmanager
-def database(folder: Path, *, threads: int, memory: int) -> Iterator[Database]:
-    """A hardened database for one call."""
+def database(
+    folder: Path, *, threads: int = 2, memory: int = 1 << 30, readable: Sequence[Path] = ()
+) -> Iterator[Database]:
+    """A hardened database for one call; it may write below `folder` and read these files."""
     fd = os.memfd_create("shard")
     try:
         path = f"/proc/self/fd/{fd}"
-        connection = duck.connect(folder, readable=[path], memory=memory, threads=threads)
+        paths = [path, *(str(each) for each in readable)]
+        connection = duck.connect(folder, readable=paths, memory=memory, threads=threads)
         with connection:
             yield Database(connection=connection, fd=fd)
     finally:

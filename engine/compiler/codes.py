@@ -18,6 +18,9 @@ _COUNTRIES = {
     "vietnam": "VN", "turkey": "TR", "turkiye": "TR", "macedonia": "MK", "swaziland": "SZ",
     "burma": "MM", "cape verde": "CV", "hong kong sar": "HK", "taiwan": "TW", "iran": "IR",
     "syria": "SY", "laos": "LA", "moldova": "MD", "tanzania": "TZ", "venezuela": "VE",
+    "großbritannien": "GB", "grossbritannien": "GB", "angleterre": "GB", "inglaterra": "GB",
+    "grande bretagne": "GB", "gran bretana": "GB", "gran bretagna": "GB", "gra bretanha": "GB",
+    "groot brittannie": "GB", "engeland": "GB", "inghilterra": "GB", "holanda": "NL",
     "bolivia": "BO", "brunei": "BN", "palestine": "PS", "vatican": "VA", "vatican city": "VA",
 }  # fmt: skip
 

@@ -65,7 +65,11 @@ def feeds(
 def cells_text(columns: tuple[int, ...]) -> str:
     """SQL of the customer's text in these columns, with a bar between several."""
     cells = [f"c{each}" for each in columns]
-    return f"concat_ws(' | ', {', '.join(cells)})" if len(cells) > 1 else (*cells, NOTHING)[0]
+    return (
+        f"nullif(concat_ws(' | ', {', '.join(cells)}), '')"
+        if len(cells) > 1
+        else (*cells, NOTHING)[0]
+    )
 
 
 def piled(layers: tuple[tuple[Layer, ...], ...], source: str) -> str:
