@@ -237,11 +237,14 @@ def _about_cells(trouble: Trouble) -> Question:
     name = trouble.field.name if trouble.field else "rows"
     missing = bool(codes & set(_MISSING))
     dated = trouble.field is not None and trouble.field.type in (FieldType.DATE, FieldType.DATETIME)
+    samples = tuple(dict.fromkeys(v for g in trouble.groups for v, _ in g.values if v))[:20]
     custom, hint = (
         (Custom.VALUE, "a value for the empty cells")
         if missing
         else (Custom.FORMAT, "a date format such as %d.%m.%Y")
         if dated and CellCode.FORMAT in codes
+        else (Custom.MEANING, f"what {samples[0]!r} means")
+        if trouble.field is not None and codes <= VALUE_CODES and len(samples) == 1
         else (None, "")
     )
     # The rest of the cells a firm repair fixes is small; what is shown covers all of them.
@@ -250,7 +253,7 @@ def _about_cells(trouble: Trouble) -> Question:
         id=f"{trouble.sheet.name}.{name}",
         prompt=_prompt(trouble, codes),
         affected=trouble.cells,
-        samples=tuple(dict.fromkeys(v for g in trouble.groups for v, _ in g.values if v))[:20],
+        samples=samples,
         options=(*trouble.options, *_of_duplicates(trouble, codes), LEAVE_OUT),
         custom=custom,
         hint=hint,

@@ -10,7 +10,9 @@ from engine.errors import CompileError
 from engine.intake.source import Source
 from engine.profile import Profile
 from plans.plan import Column, SheetPlan
+from plans.plan import Mapping as PlanMapping
 from plans.template import Template
+from plans.transforms import Boolean, ValueMap
 
 __all__ = [
     "PASSES", "Binding", "Bound", "Memory", "Pass", "Remembered", "Scope", "Trust", "bind", "match",
@@ -160,10 +162,22 @@ def _wanted(
             column=_merged([column for column, _, _ in each]),
             feeds=tuple((field, place) for _, field, place in each),
             fields=tuple(template.field(field) for _, field, _ in each),
+            words=_words(sheet.mapping(each[0][1])),
         )
         for each in feeds.values()
     ]
     return (*told, *asked)
+
+
+def _words(mapping: PlanMapping | None) -> tuple[str, ...]:
+    """The values a mapping has a meaning for: what it maps, and its words for yes and no."""
+    told: list[str] = []
+    for each in mapping.transforms if mapping else ():
+        if isinstance(each, ValueMap):
+            told += each.values
+        if isinstance(each, Boolean):
+            told += (*each.true, *each.false)
+    return tuple(told)
 
 
 def _merged(columns: Sequence[Column]) -> Column:

@@ -57,7 +57,7 @@ def _fit(column: ColumnProfile, field: TemplateField) -> float:
         case FieldType.PHONE:
             return max(rate("phone"), rate("integer") if column.min_length >= 7 else 0.0)
         case FieldType.ENUM:
-            return _known(column, field.values)
+            return known(column, field.values)
         case FieldType.COUNTRY:
             return max(rate("code2"), rate("code3"), rate("letters"))
         case FieldType.CURRENCY:
@@ -66,10 +66,11 @@ def _fit(column: ColumnProfile, field: TemplateField) -> float:
             return _text(column, field)
 
 
-def _known(column: ColumnProfile, allowed: tuple[str, ...]) -> float:
-    known = {each.casefold() for each in allowed}
+def known(column: ColumnProfile, words: tuple[str, ...]) -> float:
+    """Share of the most frequent values that are one of these words."""
+    folded = {each.casefold() for each in words}
     seen = sum(count for _, count in column.top)
-    return sum(count for value, count in column.top if value.casefold() in known) / max(seen, 1)
+    return sum(count for value, count in column.top if value.casefold() in folded) / max(seen, 1)
 
 
 def _text(column: ColumnProfile, field: TemplateField) -> float:

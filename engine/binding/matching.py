@@ -30,6 +30,7 @@ def match(
     """
     known = {each.template: each for each in templates}
     pairs: list[tuple[str, int]] = []
+    scores: dict[int, float] = {}
     for at, table in enumerate(tables):
         profile = profiles[at] if profiles else None
         named = [sheet for sheet in plan.sheets if _named(sheet.files, table.source)]
@@ -40,6 +41,10 @@ def match(
             or plan.sheets
         ]
         pairs += [(sheet.name, at) for sheet in _chosen(scored, named=bool(named), plan=plan)]
+        scores[at] = 1.0 if named else max((score for score, _ in scored), default=0.0)
+    # Beside a table that fits, one that fits nowhere is a note or a cover sheet.
+    if max(scores.values(), default=0.0) >= ENOUGH:
+        pairs = [pair for pair in pairs if scores[pair[1]] > 0.1]
     order = [sheet.name for sheet in plan.sheets]
     return tuple(sorted(pairs, key=lambda pair: (order.index(pair[0]), pair[1])))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from engine.binding.bound import Pass
-from engine.binding.fit import TELLING, fit
+from engine.binding.fit import TELLING, fit, known
 from engine.binding.memory import Memory, shape
 from engine.binding.similar import similarity
 from engine.binding.words import concepts, normalised
@@ -21,6 +21,7 @@ class Wanted:
     column: Column
     feeds: tuple[tuple[str, int], ...]
     fields: tuple[TemplateField, ...]
+    words: tuple[str, ...] = ()  #: values the plan's own transforms know how to read
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -215,7 +216,9 @@ def _fits(task: Task, wanted: Wanted, at: int) -> float | None:
     single = len(wanted.feeds) == 1 and not wanted.feeds[0][1]
     if at >= len(task.profile.columns) or not single:
         return None
-    return fit(task.profile.columns[at], wanted.fields[0])
+    column = task.profile.columns[at]
+    share = fit(column, wanted.fields[0])
+    return share if share is None else max(share, known(column, wanted.words))
 
 
 def _plausible(task: Task, wanted: Wanted, at: int) -> bool:
