@@ -21,9 +21,13 @@ DATE_FORMATS = (*_YEAR_FIRST, *_DAY_FIRST, *_MONTH_FIRST, "%Y%m%d", *_NAMED, "%Y
 TIME_FORMATS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
 
 _SIGN = r"[-+\x{2212}]"
-_BEFORE = rf"[(]?\s*{_SIGN}?\s*(?:[A-Z]{{3}}|[A-Z]{{0,2}}\p{{Sc}}|kr\.?|Fr\.?)?\s*{_SIGN}?\s*"
-_AFTER = rf"\s*(?:[A-Z]{{3}}|\p{{Sc}}|kr\.?|zł|%)?\s*(?:{_SIGN}|CR|DR)?\s*[)]?"
-_MONEY = r"\p{Sc}|^[A-Z]{3}\s?[-(]?\d|\d\s?[A-Z]{3}$"
+#: Codes that stand beside amounts; any three letters would turn INV-1 into minus one.
+_CODES = ("USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RON|BGN|TRY|RUB|UAH|"
+          "BRL|MXN|ARS|CLP|COP|ZAR|NGN|KES|EGP|MAD|AED|SAR|QAR|ILS|SGD|HKD|TWD|KRW|THB|IDR|MYR|PHP|"
+          "VND|Rs[.]?|kr[.]?|Fr[.]?|zł|Kč|Ft")  # fmt: skip
+_BEFORE = rf"[(]?\s*{_SIGN}?\s*(?:{_CODES}|[A-Z]{{0,2}}\p{{Sc}})?\s*{_SIGN}?\s*"
+_AFTER = rf"\s*(?:{_CODES}|\p{{Sc}}|%)?\s*(?:{_SIGN}|CR|DR)?\s*[)]?"
+_MONEY = rf"\p{{Sc}}|^(?:{_CODES})\s?[-(]?\d|\d\s?(?:{_CODES})$"
 _EMAIL = r"[^@\s<>,;]+@[^@\s<>,;]+\.[A-Za-z]{2,}"
 _DOMAIN = r"(?:www\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}"
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -108,7 +112,8 @@ def _look(fmt: str) -> str:
     if fmt == "%Y%m%d":
         return r"(?:19|20)\d{6}"
     if "%b" in fmt or "%B" in fmt:
-        return r"[\dA-Za-z][\dA-Za-z .,\-]{6,20}\d"
+        # strptime takes 10 for %Y as the year 10.
+        return r"[\dA-Za-z][\dA-Za-z .,\-]{2,18}[^\d]" + (r"\d{4}" if "%Y" in fmt else r"\d{2}")
     if "年" in fmt:
         return r"\d{4}年\d{1,2}月\d{1,2}日"
     sep = _escaped(fmt[2])
