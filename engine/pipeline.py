@@ -14,10 +14,9 @@ from typing import TypeVar
 
 from engine import sandbox
 from engine.binding import Memory, bind, match
-from engine.compiler import compile_sheet
 from engine.drift import Drift, DriftCode, drifts
 from engine.errors import CompileError
-from engine.execute import Job, Part, execute
+from engine.execute import Job, execute
 from engine.intake import take_in
 from engine.intake.source import Staged
 from engine.outcome import Outcome
@@ -26,7 +25,7 @@ from engine.profile import Profile, profile
 from engine.proposal import Decision, Proposal, Repair
 from engine.questions import decide, heals, propose
 from engine.repair import BoundTable, repairs
-from engine.trial import tried
+from engine.trial import jobs_of, tried
 from plans.changes import apply
 from plans.plan import ExtraColumns, Plan, Read
 from plans.template import Severity
@@ -134,12 +133,14 @@ def read(files: Sequence[InputFile], *, plan: Plan | None, given: Read, box: Box
     """Stage and profile every table of the files; SourceError names the file that is refused."""
     staged: list[Staged] = []
     for number, file in enumerate(files):
+        folder = box.folder / f"staging-{number}"
+        folder.mkdir(parents=True, exist_ok=True)
         staged += take_in(
             file.path,
             name=file.name,
-            folder=box.folder / f"staging-{number}",
+            folder=folder,
             read=_options(plan, file.name, given),
-            sandbox=box.limits,
+            seconds=box.seconds,
             cancel=box.cancel,
             progress=box.progress,
         )
@@ -162,10 +163,14 @@ def attempt(
     request = request or Request()
     healed: tuple[Repair, ...] = ()
     approved: tuple[Repair, ...] = ()
+    jobs: tuple[Job, ...] = ()
     for number in range(ROUNDS + 1):
         inputs = bound_inputs(version, tables, request, memory)
-        jobs, folder = _jobs(version, inputs), box.folder / f"out-{number}"
-        outcome = box.watched(partial(_execute, folder=folder, threads=box.threads), jobs)
+        before, jobs = jobs, tuple(jobs_of(version, [each.bound for each in inputs]).values())
+        # A heal that only names what was bound already compiles to the same programs.
+        if jobs != before:
+            folder = box.folder / f"out-{number}"
+            outcome = box.watched(partial(_execute, folder=folder, threads=box.threads), jobs)
         found = _repairs(version, inputs, outcome, box)
         safe = heals(found)
         allowed = heals(found, auto_approve=request.policy.auto_approve)
@@ -245,32 +250,6 @@ def _input(
         bound=BoundTable(table=table, staged=staged, profile=seen, binding=binding),
         drifts=drifts(sheet, staged.source, binding),
     )
-
-
-def _jobs(version: PlanVersion, inputs: Sequence[SheetInput]) -> tuple[Job, ...]:
-    """One job a sheet, its parts in the order of the files."""
-    jobs = []
-    for sheet in version.plan.sheets:
-        template = version.template(sheet.template)
-        bound = [each.bound for each in inputs if each.bound.binding.sheet == sheet.name]
-        parts = tuple(
-            Part(
-                program=compile_sheet(
-                    sheet,
-                    template,
-                    each.binding,
-                    each.staged.source,
-                    width=each.staged.width,
-                    delimiter=each.staged.delimiter,
-                ),
-                staged=each.staged,
-                table=each.table,
-            )
-            for each in bound
-        )
-        if parts:
-            jobs.append(Job(sheet=sheet.name, template=sheet.template, parts=parts))
-    return tuple(jobs)
 
 
 def _repairs(
@@ -355,11 +334,12 @@ def _execute(
     *,
     folder: Path,
     threads: int,
-    progress: Callable[[sandbox.Progress], None],
+    progress: Callable[[sandbox.Progress], None] | None = None,
 ) -> Outcome:
     folder.mkdir(parents=True, exist_ok=True)
 
     def report(done: int, total: int) -> None:
-        progress(sandbox.Progress(phase="checking rows", done=done, total=total))
+        if progress:
+            progress(sandbox.Progress(phase="checking rows", done=done, total=total))
 
     return execute(jobs, folder=folder, threads=threads, progress=report)

@@ -1,10 +1,12 @@
 """Commands about plans and templates: list, show, validate, diff, schema, infer."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from engine.errors import NotFound
 from plans.document import Document, dump, load
 from plans.plan import Plan
 from plans.template import Template
@@ -20,7 +22,7 @@ def read_template(name: str) -> Template:
 
     if Path(name).is_file():
         return load(Template, Path(name).read_text("utf-8"), name=name)
-    return library.template(name)
+    return library.template(_shipped(name, "template", library.templates()))
 
 
 def read_plan(name: str) -> Plan:
@@ -29,7 +31,7 @@ def read_plan(name: str) -> Plan:
 
     if Path(name).is_file():
         return load(Plan, Path(name).read_text("utf-8"), name=name)
-    return library.plan(name)
+    return library.plan(_shipped(name, "plan", library.plans()))
 
 
 def read_version(name: str, templates: tuple[str, ...]) -> PlanVersion:
@@ -162,6 +164,13 @@ def register(root: click.Group) -> None:
     """Add the commands of this module."""
     root.add_command(plan_group)
     root.add_command(template_group)
+
+
+def _shipped(name: str, kind: str, names: Sequence[str]) -> str:
+    if name not in names:
+        told = f"there is no file {name} and no shipped {kind} of that name"
+        raise NotFound(f"{told}; shipped are {', '.join(names)}")
+    return name
 
 
 def _print(document: Document, as_json: bool) -> None:

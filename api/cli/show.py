@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.drift import Drift
-from engine.outcome import Accounting, CellGroup, Outcome
+from engine.accounting import Accounting
+from engine.outcome import CellGroup, Outcome
 from engine.pipeline import SheetInput, Tables
 from engine.proposal import Effect, Proposal, Question, Repair
 from engine.sandbox import Progress as Step
