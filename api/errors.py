@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 import engine.errors
+import engine.outbound
 import plans.errors
 from engine.store.database import is_busy
 
@@ -133,9 +134,12 @@ EXCEPTIONS: Mapping[type[Exception], Code] = {
     engine.errors.ProposalChanged: Code.PROPOSAL_CHANGED,
     engine.errors.QuotaExceeded: Code.QUOTA_EXCEEDED,
     engine.errors.Superseded: Code.CONFLICT,
+    engine.errors.DecisionInvalid: Code.VALIDATION_ERROR,
     engine.errors.StorageError: Code.UNAVAILABLE,
     engine.errors.UploadMismatch: Code.VALIDATION_ERROR,
     engine.errors.SignatureInvalid: Code.INVALID_SIGNATURE,
+    engine.outbound.Refused: Code.VALIDATION_ERROR,
+    engine.errors.SelectionInvalid: Code.VALIDATION_ERROR,
 }
 
 #: Trying the same request again later may help.

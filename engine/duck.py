@@ -30,6 +30,7 @@ def connect(
         f"SET max_temp_directory_size = '{spill >> 20}MiB'",
         f"SET threads = {threads}",
         "SET preserve_insertion_order = true",
+        "SET TimeZone = 'UTC'",
         "SET disabled_optimizers = 'in_clause'",
         "SET python_enable_replacements = false",
         "SET autoinstall_known_extensions = false",

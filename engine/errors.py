@@ -17,6 +17,7 @@
     + QuotaExceeded     the partner used up what it may use
     + Superseded        another worker has taken this turn of the run
   x DecisionInvalid   a decision that fits no question of its proposal
+  x SelectionInvalid  a filter no row could be held against
   x StorageError      a file could not be stored or read back
     + UploadMismatch    the bytes are not the declared ones
   x SignatureInvalid  a signed URL was changed, is used up or too old
@@ -132,6 +133,10 @@ class Superseded(Conflict):
 
 class DecisionInvalid(EngineError):
     """The decision names a question, an option or a repair that the proposal does not have."""
+
+
+class SelectionInvalid(EngineError):
+    """The filter names a column the sheet does not have, or a value the column cannot hold."""
 
 
 class StorageError(EngineError):

@@ -1,11 +1,22 @@
 """A company's rows of one template, kept over imports as a Delta Lake table on disk or in S3."""
 
 from engine.dataset.housekeeping import Tidied, erase, stored_values, tidy
-from engine.dataset.table import Column, Commit, Counts, Kind, Location, columns, exists, history
+from engine.dataset.table import (
+    READABLE,
+    Column,
+    Commit,
+    Counts,
+    Kind,
+    Location,
+    columns,
+    exists,
+    history,
+)
 from engine.dataset.undo import Kept, Undone, undo
 from engine.dataset.upsert import Exclusion, Mode, upsert
 
 __all__ = [
+    "READABLE",
     "Column",
     "Commit",
     "Counts",
