@@ -45,7 +45,8 @@ def parents(db: Database, jobs: tuple[Job, ...], want: Wanted, *, table: str, fo
             names = [f"CAST({each} AS VARCHAR)" for each in columns(part.program, want.fields)]
             for path in scan(db, job, at, select=names, folder=folder):
                 db.run(
-                    f"INSERT INTO {table} SELECT DISTINCT * FROM read_parquet({literal(str(path))})"
+                    f"INSERT INTO {table} ({', '.join(('key', 'take')[: len(names)])})"
+                    f" SELECT DISTINCT * FROM read_parquet({literal(str(path))})"
                     " WHERE k0 IS NOT NULL"
                 )
                 path.unlink()
