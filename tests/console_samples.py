@@ -1,0 +1,708 @@
+"""Every page of the console with values that look like a real import, for tests and design work."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from api.console.look import render
+from api.console.views import (
+    AuditPage,
+    AuditRow,
+    CellRow,
+    CellsPage,
+    ColumnRow,
+    CompaniesPage,
+    CompanyPage,
+    CompanyRow,
+    ContextPage,
+    DeliveryRow,
+    DriftRow,
+    EndpointRow,
+    FieldRow,
+    FileCounts,
+    FileRow,
+    GroupRow,
+    KeyRow,
+    KeysPage,
+    MappingPage,
+    MappingSheet,
+    Moment,
+    OptionRow,
+    PlanPage,
+    PlanRow,
+    PublicationRow,
+    QuestionRow,
+    RepairRow,
+    ReplayRow,
+    ReviewPage,
+    RunPage,
+    RunRow,
+    RunsPage,
+    SheetCounts,
+    SheetRow,
+    Shell,
+    VersionPage,
+    VersionRow,
+    WebhooksPage,
+)
+from engine.accounting import Accounting
+from engine.model import Artifact, Progress, RunStatus, Scope
+from engine.proposal import Effect
+from plans.versions import Difference
+
+NOW = datetime(2026, 11, 22, 9, 41, 12, tzinfo=UTC)
+COUNTS = Accounting(read=48_211, valid=46_902, invalid=1_104, duplicate=187, skipped=18)
+
+
+def _run(status: RunStatus, **changes: object) -> RunRow:
+    row = RunRow(
+        id="run_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
+        company="co_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
+        company_name="Möbelhaus Schröder GmbH",
+        status=status,
+        accounting=COUNTS,
+        progress=Progress(phase="validate", done=31_000, total=48_211),
+        plan="plan_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
+        plan_name="hubspot",
+        plan_version=4,
+        files=("contacts-2026-11.csv", "companies.xlsx"),
+        dry_run=False,
+        created_at=NOW - timedelta(minutes=7),
+        finished_at=None,
+    )
+    return replace(row, **changes)
+
+
+EFFECT = Effect(
+    fixed=812,
+    broken=0,
+    changed=0,
+    valid_before=46_902,
+    valid_after=47_703,
+    samples=(
+        (17, "03/11/2026 ", None, "2026-11-03"),
+        (284, "14/02/2026", None, "2026-02-14"),
+        (1_920, "31/12/2025", None, "2025-12-31"),
+    ),
+)
+DIFFS = (
+    Difference(
+        path="sheets.contacts.columns.created_on.transforms",
+        before="[{op: date, formats: [%Y-%m-%d]}]",
+        after="[{op: date, formats: [%Y-%m-%d, %d/%m/%Y]}]",
+    ),
+    Difference(
+        path="sheets.contacts.columns.status.transforms.value_map.Klant",
+        before=None,
+        after="customer",
+    ),
+)
+REPAIR = RepairRow(
+    id="r1",
+    kind="format",
+    sheet="contacts",
+    field="created_on",
+    summary="Read Created On as day/month/year",
+    evidence="Of 46,019 filled values 18,377 have a first part above 12; none has a second part above 12.",
+    confidence=0.998,
+    by="data",
+    effect=EFFECT,
+    changes=DIFFS[:1],
+)
+HEAL = replace(
+    REPAIR,
+    kind="rebind",
+    field="email",
+    by="model",
+    confidence=0.99,
+    summary="“E-Mail-Adresse” feeds email now",
+    evidence="98.7 % of its values are e-mail addresses; no other column comes close (next: 0.4 %).",
+)
+GROUPS = (
+    GroupRow(
+        sheet="contacts",
+        field="status",
+        column="Lifecycle Stage",
+        code="not_allowed",
+        message="is not one of the allowed values",
+        warning=False,
+        cells=812,
+        rows=812,
+        values=(("Klant", 611), ("Interessent ", 150), ("prospect", 49), ("", 2)),
+        distinct=9,
+    ),
+    GroupRow(
+        sheet="contacts",
+        field="created_on",
+        column="Created On",
+        code="not_a_date",
+        message="is not a date in any of the plan's formats",
+        warning=False,
+        cells=301,
+        rows=292,
+        values=(("31.04.2026", 12), ("soon", 3)),
+        distinct=41,
+    ),
+)
+QUESTIONS = (
+    QuestionRow(
+        id="q1",
+        prompt="What should “Klant” and 8 other values of Lifecycle Stage become?",
+        context="The template allows: lead, customer, partner, former.",
+        sheet="contacts",
+        field="status",
+        column="Lifecycle Stage",
+        affected=812,
+        samples=("Klant", "Interessent ", "prospect", "Kunde\u202e", "N/A", "=cmd()"),
+        error="Not one of the allowed values",
+        options=(
+            OptionRow(
+                id="map",
+                label="Klant → customer, Interessent → lead, prospect → lead",
+                effect=EFFECT,
+                changes=DIFFS[1:],
+                recommended=True,
+            ),
+            OptionRow(
+                id="empty",
+                label="Leave these cells empty",
+                effect=replace(EFFECT, fixed=812, changed=812),
+                changes=(),
+                recommended=False,
+            ),
+            OptionRow(
+                id="leave", label="Leave the rows out", effect=None, changes=(), recommended=False
+            ),
+        ),
+        allow_custom=True,
+        custom_hint="One value for all of them",
+    ),
+    QuestionRow(
+        id="q2",
+        prompt="Is 03/04/2026 in Created On the 3rd of April or the 4th of March?",
+        context="No value in the column has a part above 12, so the data alone cannot tell.",
+        sheet="contacts",
+        field="created_on",
+        column="Created On",
+        affected=292,
+        samples=("03/04/2026", "01/02/2026"),
+        error="Two readings fit every value",
+        options=(
+            OptionRow(
+                id="dmy",
+                label="3rd of April: day first",
+                effect=replace(EFFECT, valid_after=47_194, fixed=292),
+                changes=DIFFS[:1],
+                recommended=False,
+            ),
+            OptionRow(
+                id="mdy",
+                label="4th of March: month first",
+                effect=replace(EFFECT, valid_after=47_194, fixed=292, broken=3),
+                changes=DIFFS[:1],
+                recommended=False,
+            ),
+        ),
+        allow_custom=False,
+        custom_hint="",
+    ),
+)
+MOMENTS = (
+    Moment(at=NOW, icon="hand", tone="warn", title="Waits for a decision", detail="2 questions", actor=""),
+    Moment(at=NOW, icon="heal", tone="good", title="1 heal", detail="“E-Mail-Adresse” feeds email now", actor=""),
+    Moment(at=NOW - timedelta(minutes=6), icon="loop", tone="busy", title="Running", detail="worker 1", actor=""),
+    Moment(at=NOW - timedelta(minutes=7), icon="clock", tone="", title="Queued", detail="", actor="key Provisioning"),
+)  # fmt: skip
+DRIFTS = (
+    DriftRow(
+        code="column_renamed",
+        sheet="contacts",
+        message="The column of email was renamed",
+        expected="Email",
+        found="E-Mail-Adresse",
+        count=1,
+        used=True,
+    ),
+    DriftRow(
+        code="column_extra",
+        sheet="contacts",
+        message="A column the plan does not know",
+        expected=None,
+        found="Newsletter (ja/nein)",
+        count=1,
+        used=False,
+    ),
+)
+FILES = tuple(
+    Artifact(name=name, key="", media_type="", size=size, digest="", records=records)
+    for name, size, records in (
+        ("contacts/rejected-rows.xlsx", 91_022, 1_104),
+        ("contacts/rejected-rows.csv", 78_411, 1_104),
+        ("contacts/invalid-cells.csv", 121_900, 1_113),
+        ("report.json", 8_311, 0),
+    )
+)
+SHEETS = (
+    SheetCounts(
+        sheet="contacts",
+        accounting=replace(COUNTS, read=47_000, valid=45_691),
+        files=(
+            FileCounts(
+                file="contacts-2026-11.csv", accounting=replace(COUNTS, read=47_000, valid=45_691)
+            ),
+        ),
+    ),
+    SheetCounts(
+        sheet="companies",
+        accounting=Accounting(read=1_211, valid=1_211),
+        files=(FileCounts(file="companies.xlsx", accounting=Accounting(read=1_211, valid=1_211)),),
+    ),
+)
+WAITING = _run(RunStatus.NEEDS_ATTENTION)
+RUNS = (
+    WAITING,
+    _run(RunStatus.RUNNING, company_name="Bakkerij de Vries", accounting=Accounting()),
+    _run(
+        RunStatus.COMPLETED,
+        company_name="Ateliers Lefèvre",
+        files=(),
+        accounting=Accounting(read=930, valid=930),
+    ),
+    _run(
+        RunStatus.FAILED,
+        company_name="Northwind Traders",
+        accounting=Accounting(read=12_000, valid=2_000, invalid=10_000),
+        files=("export (3).csv",),
+    ),
+    _run(
+        RunStatus.CANCELED,
+        company_name="Ōsaka Precision Tools",
+        accounting=Accounting(),
+        dry_run=True,
+    ),
+)
+COMPANY = CompanyRow(
+    id=WAITING.company,
+    name=WAITING.company_name,
+    external_id="crm-20417",
+    source="HubSpot",
+    archived=False,
+    created_at=NOW - timedelta(days=9),
+    last=WAITING,
+)
+PLAN = PlanRow(
+    id=WAITING.plan,
+    name="hubspot",
+    source="HubSpot",
+    company=None,
+    published=4,
+    latest=4,
+    created_at=NOW - timedelta(days=40),
+)
+VERSIONS = tuple(
+    VersionRow(
+        number=number,
+        digest="9b1f04c3a7e2" * 5,
+        author=author,
+        reason=reason,
+        run=WAITING.id if number == 3 else None,
+        published=number == 4,
+        created_at=NOW - timedelta(days=12 - number),
+    )
+    for number, author, reason in (
+        (4, "ana@partner.example", "Dutch stage names"),
+        (3, "reknit", "Healed: E-Mail-Adresse feeds email"),
+        (2, "ana@partner.example", "Phones get +49"),
+        (1, "ana@partner.example", "First draft from the sample export"),
+    )
+)
+SHELL = Shell(
+    partner="Acme CRM",
+    section="runs",
+    csrf="c" * 43,
+    waiting=2,
+    scopes=frozenset(str(scope) for scope in Scope),
+)
+
+
+def _shell(section: str) -> Shell:
+    return replace(SHELL, section=section)
+
+
+def pages() -> dict[str, str]:
+    """Name → HTML of every page."""
+    run_page = RunPage(
+        run=WAITING,
+        sheets=SHEETS,
+        drifts=DRIFTS,
+        heals=(HEAL,),
+        groups=GROUPS,
+        moments=MOMENTS,
+        downloads=FILES,
+        questions=2,
+        summary="1,104 of 48,211 rows need a decision",
+        error=None,
+        sequence=9,
+        can_cancel=True,
+    )
+    completed = replace(
+        run_page, run=_run(RunStatus.COMPLETED, finished_at=NOW), questions=0, can_cancel=False
+    )
+    running = replace(
+        run_page,
+        run=RUNS[1],
+        sheets=(),
+        drifts=(),
+        heals=(),
+        groups=(),
+        downloads=(),
+        questions=0,
+        summary="",
+        moments=MOMENTS[2:],
+    )
+    failed = replace(
+        run_page,
+        run=RUNS[3],
+        error="The file “export (3).csv” is encrypted. Save it without a password and send it again.",
+        questions=0,
+        can_cancel=False,
+    )
+    review = ReviewPage(
+        run=WAITING,
+        proposal="prop_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
+        etag="e" * 64,
+        summary="1,104 of 48,211 rows need a decision",
+        repairs=(REPAIR,),
+        questions=QUESTIONS,
+        changes=DIFFS,
+        valid_after=47_995,
+        source="HubSpot",
+        can_decide=True,
+        can_widen=True,
+    )
+    cells = tuple(
+        CellRow(
+            file="contacts-2026-11.csv",
+            sheet="contacts",
+            row=number,
+            column=column,
+            field=field,
+            code=code,
+            message=message,
+            value=raw,
+        )
+        for number, column, field, code, message, raw in (
+            (17, "Lifecycle Stage", "status", "not_allowed", "is not one of: lead, customer", "Klant"),
+            (44, "Lifecycle Stage", "status", "not_allowed", "is not one of: lead, customer", " Interessent\t"),
+            (131, "Created On", "created_on", "not_a_date", "is not a date", "31.04.2026"),
+            (209, None, None, "broken_row", "has 3 cells where 14 are expected", "Zürich;\"Meier;x"),
+        )
+    )  # fmt: skip
+    return {
+        "sign-in": render("sign_in.html", error="This key opens nothing.", csrf="c", next=""),
+        "runs": render(
+            "runs.html",
+            shell=SHELL,
+            page=RunsPage(runs=RUNS, status="", counts={"needs_attention": 2}, older="?before=x"),
+        ),
+        "runs-empty": render(
+            "runs.html", shell=SHELL, page=RunsPage(runs=(), status="", counts={}, older=None)
+        ),
+        "run": render("run.html", shell=SHELL, page=run_page),
+        "run-completed": render("run.html", shell=SHELL, page=completed),
+        "run-running": render("run.html", shell=SHELL, page=running),
+        "run-failed": render("run.html", shell=SHELL, page=failed),
+        "review": render("review.html", shell=SHELL, page=review),
+        "cells": render(
+            "cells.html",
+            shell=SHELL,
+            page=CellsPage(
+                run=WAITING,
+                cells=cells,
+                groups=GROUPS,
+                chosen={"field": "status"},
+                total=1_113,
+                next="?place=0:99",
+                back=None,
+            ),
+        ),
+        "row": render(
+            "context.html",
+            shell=SHELL,
+            page=ContextPage(
+                run=WAITING,
+                file="contacts-2026-11.csv",
+                sheet="contacts",
+                row=17,
+                columns=(
+                    "First Name",
+                    "Last Name",
+                    "E-Mail-Adresse",
+                    "Lifecycle Stage",
+                    "Created On",
+                ),
+                rows=tuple(
+                    (
+                        number,
+                        (
+                            "Jürgen",
+                            "Groß",
+                            "j.gross@moebel-schroeder.example",
+                            "Klant" if number == 17 else "customer",
+                            "2026-11-03",
+                        ),
+                    )
+                    for number in range(14, 21)
+                ),
+                cells=cells[:1],
+                bad=frozenset({3}),
+            ),
+        ),
+        "mapping": render(
+            "mapping.html",
+            shell=SHELL,
+            page=MappingPage(
+                run=WAITING,
+                can_edit=True,
+                sheets=(
+                    MappingSheet(
+                        sheet="contacts",
+                        file="contacts-2026-11.csv",
+                        fields=(
+                            FieldRow(
+                                field="email",
+                                title="E-mail",
+                                type="email",
+                                required=True,
+                                columns=(2,),
+                                by="values",
+                                score=0.99,
+                                evidence="98.7 % of the values are e-mail addresses.",
+                                runner_up="Website (0 %)",
+                            ),
+                            FieldRow(
+                                field="last_name",
+                                title="Last name",
+                                type="string",
+                                required=True,
+                                columns=(1,),
+                                by="exact",
+                                score=1.0,
+                                evidence="The header is “Last Name”.",
+                                runner_up=None,
+                            ),
+                            FieldRow(
+                                field="phone",
+                                title="Phone",
+                                type="phone",
+                                required=False,
+                                columns=(),
+                                by="",
+                                score=0.0,
+                                evidence="No column fits.",
+                                runner_up=None,
+                            ),
+                        ),
+                        columns=(
+                            ColumnRow(index=0, header="First Name", used_by=()),
+                            ColumnRow(index=1, header="Last Name", used_by=("last_name",)),
+                            ColumnRow(index=2, header="E-Mail-Adresse", used_by=("email",)),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        "companies": render(
+            "companies.html",
+            shell=_shell("companies"),
+            page=CompaniesPage(
+                companies=(
+                    COMPANY,
+                    replace(COMPANY, name="Bakkerij de Vries", last=None, external_id=None),
+                ),
+                archived=False,
+                older=None,
+            ),
+        ),
+        "company": render(
+            "company.html",
+            shell=_shell("companies"),
+            page=CompanyPage(
+                company=COMPANY,
+                workbook="wb_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
+                sheets=(
+                    SheetRow(id="sh_1", name="contacts", template="contacts"),
+                    SheetRow(id="sh_2", name="companies", template="companies"),
+                ),
+                runs=RUNS[:1] + RUNS[2:3],
+                uploads=(
+                    FileRow(
+                        id="up_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
+                        name="contacts-2026-11.csv",
+                        size=5_211_008,
+                        status="stored",
+                        created_at=NOW,
+                    ),
+                ),
+                link="https://import.example/m/ptn_01.co_01.0.1790000000.k1.AZ4kq0Xv1",
+                link_until=NOW + timedelta(days=30),
+                active=WAITING,
+            ),
+        ),
+        "plans": render(
+            "plans.html",
+            shell=_shell("plans"),
+            plans=(PLAN, replace(PLAN, company="Bakkerij de Vries", published=None)),
+        ),
+        "plan": render(
+            "plan.html",
+            shell=_shell("plans"),
+            page=PlanPage(
+                plan=PLAN,
+                versions=VERSIONS,
+                publications=(
+                    PublicationRow(
+                        number=4, actor="ana@partner.example", reason="Dutch stage names", at=NOW
+                    ),
+                    PublicationRow(
+                        number=2, actor="ana@partner.example", reason="", at=NOW - timedelta(days=9)
+                    ),
+                ),
+                can_publish=True,
+            ),
+        ),
+        "version": render(
+            "version.html",
+            shell=_shell("plans"),
+            page=VersionPage(
+                plan=PLAN,
+                version=VERSIONS[1],
+                against=2,
+                changes=DIFFS,
+                document="reknit: 1\nplan: hubspot\nsheets:\n  - template: contacts\n",
+                replays=(
+                    ReplayRow(
+                        run=WAITING.id,
+                        company="Möbelhaus Schröder GmbH",
+                        before=COUNTS,
+                        after=replace(COUNTS, valid=47_703),
+                    ),
+                    ReplayRow(
+                        run=WAITING.id, company="Ateliers Lefèvre", before=COUNTS, after=COUNTS
+                    ),
+                    ReplayRow(
+                        run=WAITING.id,
+                        company="Bakkerij de Vries",
+                        before=COUNTS,
+                        after=replace(COUNTS, valid=46_900),
+                    ),
+                ),
+                replayed=True,
+                can_publish=True,
+            ),
+        ),
+        "webhooks": render(
+            "webhooks.html",
+            shell=_shell("webhooks"),
+            page=WebhooksPage(
+                endpoints=(
+                    EndpointRow(
+                        id="whe_1",
+                        url="https://hooks.acme.example/reknit",
+                        types=(),
+                        disabled="",
+                        created_at=NOW,
+                    ),
+                ),
+                chosen=EndpointRow(
+                    id="whe_1",
+                    url="https://hooks.acme.example/reknit",
+                    types=(),
+                    disabled="",
+                    created_at=NOW,
+                ),
+                deliveries=tuple(
+                    DeliveryRow(
+                        id=f"whd_{state}",
+                        event="evt_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
+                        type="run.needs_attention",
+                        state=state,
+                        attempts=((NOW.isoformat(), "HTTP 503"), (NOW.isoformat(), "HTTP 200")),
+                        due_at=NOW,
+                        created_at=NOW,
+                    )
+                    for state in ("delivered", "waiting", "given up")
+                ),
+                older=None,
+                can_write=True,
+            ),
+        ),
+        "keys": render(
+            "keys.html",
+            shell=_shell("keys"),
+            page=KeysPage(
+                keys=(
+                    KeyRow(
+                        id="key_1",
+                        name="Ana",
+                        prefix="rk_live_8fK2",
+                        scopes=tuple(sorted(SHELL.scopes)),
+                        live=True,
+                        mine=True,
+                        created_at=NOW,
+                        expires_at=NOW + timedelta(days=300),
+                        last_used_at=NOW,
+                    ),
+                    KeyRow(
+                        id="key_2",
+                        name="Provisioning",
+                        prefix="rk_live_Qz71",
+                        scopes=("companies:write", "imports:write"),
+                        live=False,
+                        mine=False,
+                        created_at=NOW,
+                        expires_at=None,
+                        last_used_at=None,
+                    ),
+                ),
+                scopes=tuple(str(scope) for scope in Scope),
+                fresh="rk_live_" + "0" * 39,
+                sign_in=None,
+                can_write=True,
+            ),
+        ),
+        "audit": render(
+            "audit.html",
+            shell=_shell("audit"),
+            page=AuditPage(
+                entries=(
+                    AuditRow(
+                        sequence=41,
+                        actor="key Ana",
+                        action="proposal.accept",
+                        target="prop_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
+                        request="req_1",
+                        data='{"etag": "9b1f04c3"}',
+                        at=NOW,
+                    ),
+                    AuditRow(
+                        sequence=40,
+                        actor="key Provisioning",
+                        action="company.create",
+                        target="co_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
+                        request="req_2",
+                        data="",
+                        at=NOW,
+                    ),
+                ),
+                broken_at=None,
+                older=None,
+            ),
+        ),
+        "problem": render(
+            "problem.html",
+            heading="Not found",
+            detail="There is no run run_123.",
+            ways=(("Runs", "/console/runs"),),
+            request_id="req_7b1e9f0c2a",
+        ),
+    }
