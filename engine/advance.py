@@ -131,7 +131,9 @@ def _advance(tables: Tables, made: Attempt, artifacts: tuple[Artifact, ...]) -> 
         message=made.reason,
         proposal=made.proposal,
         read=_plain([each.source for each in tables.staged]),
-        bindings=_plain([each.bound.binding for each in made.inputs]),
+        bindings=tuple(
+            {"table": each.bound.table, **_plain([each.bound.binding])[0]} for each in made.inputs
+        ),
         drifts=_plain(made.drifts),
         heals=_plain([*made.healed, *made.approved]),
         groups=_plain(groups),
