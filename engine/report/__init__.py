@@ -5,11 +5,19 @@ that one would take for a formula gets an apostrophe in front. Only inside the c
 """
 
 from engine.report.rejected import write_rejected, write_rejected_xlsx
-from engine.report.rows import write_invalid_cells, write_parquet, write_valid
+from engine.report.rows import (
+    FORMULA,
+    spreadsheet_safe,
+    write_invalid_cells,
+    write_parquet,
+    write_valid,
+)
 from engine.report.summary import report
 
 __all__ = [
+    "FORMULA",
     "report",
+    "spreadsheet_safe",
     "write_invalid_cells",
     "write_parquet",
     "write_rejected",

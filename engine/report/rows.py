@@ -14,14 +14,14 @@ from plans.template import FieldType
 CRLF = "FORMAT csv, HEADER true, new_line '\r\n'"
 
 #: What a spreadsheet may run as a formula (OWASP ASVS 1.2.10), full-width forms included …
-_FORMULA = r"^[=+\-@\t\r\n\x{0}\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+FORMULA = r"^[=+\-@\t\r\n\x{0}\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
 #: … but a phone number in E.164 is none.
 _PHONE = r"[+][1-9][0-9]{6,14}"
 
 
 def spreadsheet_safe(text: str) -> str:
     """SQL: the text with an apostrophe in front where a spreadsheet would see a formula."""
-    runs = f"regexp_matches({text}, {literal(_FORMULA)})"
+    runs = f"regexp_matches({text}, {literal(FORMULA)})"
     phone = f"regexp_full_match({text}, {literal(_PHONE)})"
     return f"CASE WHEN {runs} AND NOT {phone} THEN '''' || {text} ELSE {text} END"
 
