@@ -4,6 +4,7 @@ Everything that touches customer bytes happens in a sandbox child; this module o
 values on. No step reaches back.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -302,9 +303,9 @@ def _open_drifts(version: PlanVersion, inputs: Sequence[SheetInput]) -> tuple[Dr
 
 def _settled(seen: Proposal, outcome: Outcome, open_drifts: Sequence[Drift]) -> bool:
     """Whether everything left over stood in the proposal that was decided, and not more of it."""
-    shown = {
-        (each.target.sheet, each.target.field): each.target.affected for each in seen.questions
-    }
+    shown: Counter[tuple[str, str | None]] = Counter()
+    for each in seen.questions:
+        shown[each.target.sheet, each.target.field] += each.target.affected
     left = [
         (group.sheet, group.field, group.cells)
         for sheet in outcome.sheets

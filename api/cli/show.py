@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from engine.drift import Drift
 from engine.accounting import Accounting
+from engine.drift import Drift
 from engine.outcome import CellGroup, Outcome
 from engine.pipeline import SheetInput, Tables
 from engine.proposal import Effect, Proposal, Question, Repair

@@ -153,7 +153,9 @@ def synonym(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Cl
             means = next((name for name in each.known if concepts(name) == concepts(header)), None)
             if header and (told or means) and _plausible(task, each, at):
                 score = 0.99 if told else 0.982
-                evidence = f"{header!r} means the same as {told or means!r}"
+                field = each.feeds[0][0]
+                known = f"{header!r} is a known name of {field!r}"
+                evidence = known if told else f"{header!r} means the same as {means!r}"
                 claims.append(
                     Claim(wanted=each, column=at, by=Pass.ALIAS, score=score, evidence=evidence)
                 )
