@@ -142,8 +142,6 @@ def _layers(
             layers.append(((transforms.combined(transform, texts), f"{name}_{len(layers)}"),))
             texts = (layers[-1][0][1],)
             continue
-        if isinstance(transform, ops.Constant):
-            texts = texts[:1]
         for step in transforms.steps(transform):
             layers.append(
                 tuple((step(x), f"{name}_{len(layers)}_{n}") for n, x in enumerate(texts))
