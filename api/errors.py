@@ -140,6 +140,7 @@ EXCEPTIONS: Mapping[type[Exception], Code] = {
     engine.errors.SignatureInvalid: Code.INVALID_SIGNATURE,
     engine.outbound.Refused: Code.VALIDATION_ERROR,
     engine.errors.SelectionInvalid: Code.VALIDATION_ERROR,
+    engine.errors.DeliveryFailed: Code.UNAVAILABLE,
 }
 
 #: Trying the same request again later may help.

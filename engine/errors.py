@@ -18,6 +18,7 @@
     + Superseded        another worker has taken this turn of the run
   x DecisionInvalid   a decision that fits no question of its proposal
   x SelectionInvalid  a filter no row could be held against
+  x DeliveryFailed    a destination takes no rows now
   x StorageError      a file could not be stored or read back
     + UploadMismatch    the bytes are not the declared ones
   x SignatureInvalid  a signed URL was changed, is used up or too old
@@ -137,6 +138,10 @@ class DecisionInvalid(EngineError):
 
 class SelectionInvalid(EngineError):
     """The filter names a column the sheet does not have, or a value the column cannot hold."""
+
+
+class DeliveryFailed(EngineError):
+    """The destination cannot take rows now; deliver again from the last cursor."""
 
 
 class StorageError(EngineError):

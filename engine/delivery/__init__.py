@@ -1,0 +1,23 @@
+"""Stored rows brought to where the partner's product lives, resumable, with a word on every row."""
+
+from engine.delivery.deliver import deliver
+from engine.delivery.destination import (
+    Delivered,
+    Destination,
+    HttpDestination,
+    Load,
+    PostgresDestination,
+    RowResult,
+    S3Destination,
+)
+
+__all__ = [
+    "Delivered",
+    "Destination",
+    "HttpDestination",
+    "Load",
+    "PostgresDestination",
+    "RowResult",
+    "S3Destination",
+    "deliver",
+]
