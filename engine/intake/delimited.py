@@ -86,6 +86,8 @@ def _stage_plain(
     check(region, [each.problem for each in records], reading)
     if region.first >= len(records):
         raise NotPlain("no rows")
+    if region.end is not None:
+        raise NotPlain("several tables")
     start = found.skip + _offset(sample, records[region.first].line)
     crlf, out = newline == "\r\n", reading.out()
     prove = partial(scan, delimiter=used.delimiter, width=region.width, limits=reading.limits)
@@ -163,8 +165,10 @@ def _below(reading: Reading, found: Scan, used: Dialect, width: int) -> list[lis
             text = file.read(end - start).decode().rstrip("\r\n")
             record = next(parse(io.StringIO(text, newline=""), used), None)
             cells.append(record.cells if record else [""])
-    count = table.footer(cells, width)
-    return cells[len(cells) - count :]
+    filled = [(at, each) for at, each in enumerate(cells) if not blank(each, width)]
+    count = table.footer(filled, width)
+    kept = filled[-1 - count][0] + 1 if len(filled) > count else 0
+    return cells[kept:]
 
 
 def _trim(found: Scan, records: int) -> tuple[Shard, ...]:

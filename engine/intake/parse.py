@@ -1,8 +1,8 @@
 """The careful reader: lines of text to records, in any dialect, with the text of what is broken.
 
 Quotes open only at the start of a cell (white space before them allowed). A quote inside a quoted
-cell that no delimiter follows is part of the cell. A quoted cell that never closes costs its own
-line, not the file: the line is broken and reading goes on below it.
+cell that no delimiter follows is part of the cell. A quote that opens and never closes is part of
+its cell too: the record is marked, and reading goes on right behind it.
 """
 
 from collections import deque
@@ -32,36 +32,36 @@ class Record(NamedTuple):
     problem: str = ""
 
 
+#: Nothing closes the quote before the end of the file, or of what one record may hold.
 UNCLOSED = "unclosed_quote"
-#: A file with more lines than this whose quote never closes is not worth going on with.
-MAX_UNCLOSED = 1_000
+#: What follows proves that the quote opened nothing.
+STRAY = "stray_quote"
+#: Characters read in vain behind quotes that never close, before a file is given up.
+MAX_VAIN = 64 << 20
 
 
 class _Unclosed(Exception):
-    """The quoted cell ran into something that shows it should have been closed before."""
+    """The quoted cell does not end. Its line as bare text goes on from `at`, where that is known;
+    `proven` when what stands there shows that the quote opened nothing.
+    """
+
+    def __init__(self, *, proven: bool, at: int = 0) -> None:
+        self.proven, self.at = proven, at
 
 
 def parse(lines: Iterable[str], dialect: Dialect, *, longest: int = 2_000_000) -> Iterator[Record]:
     """Records in order; a blank line is a record of one empty cell."""
     source = _Lines(lines, longest)
-    row, unclosed = 0, 0
+    row = 0
     while (text := source.first()) is not None:
         row += 1
         line, body = source.line, text.rstrip("\r\n")
         if not (_in(dialect.quote, body) or _in(dialect.escape, body)):
             yield Record(row, line, body.split(dialect.delimiter), body)
             continue
-        try:
-            cells = _cells(source, dialect)
-        except _Unclosed:
-            unclosed += 1
-            if unclosed > MAX_UNCLOSED:
-                raise _too_many_unclosed(line) from None
-            source.give_back()
-            yield Record(row, line, body.split(dialect.delimiter), body, UNCLOSED)
-            continue
+        cells, problem = _cells(source, dialect)
         taken = source.taken
-        yield Record(row, line, cells, body if len(taken) == 1 else "".join(taken))
+        yield Record(row, line, cells, body if len(taken) == 1 else "".join(taken), problem)
 
 
 class _Lines:
@@ -71,7 +71,7 @@ class _Lines:
         self._source, self._again, self._longest = iter(lines), deque[str](), longest
         self.taken: list[str] = []
         self.line = 1
-        self._spent = 0
+        self._spent = self._vain = 0
 
     def first(self) -> str | None:
         self.line += len(self.taken)
@@ -89,17 +89,26 @@ class _Lines:
     def more(self) -> str:
         text = self._next()
         if text is None:
-            raise _Unclosed
+            raise _Unclosed(proven=False)
         self.taken.append(text)
         self._spent += len(text)
         if self._spent > self._longest:
-            raise _Unclosed
+            raise _Unclosed(proven=False)
         return text.rstrip("\r\n")
 
-    def give_back(self) -> None:
-        """Only the first line of the record counts; the others come again."""
-        self._again.extendleft(reversed(self.taken[1:]))
-        del self.taken[1:]
+    def give_back(self, keep: int) -> None:
+        """The record has only `keep` lines; the others come again."""
+        back = self.taken[keep:]
+        self._again.extendleft(reversed(back))
+        del self.taken[keep:]
+        self._spent -= sum(map(len, back))
+        self._vain += sum(map(len, back))
+        if self._vain > MAX_VAIN:
+            raise SourceError(
+                SourceCode.UNCLOSED_QUOTE,
+                "many lines open a quote that nothing closes; check the quote character",
+                place=f"line {self.line}",
+            )
 
     def _next(self) -> str | None:
         return self._again.popleft() if self._again else next(self._source, None)
@@ -109,29 +118,27 @@ def _in(mark: str, body: str) -> bool:
     return mark != "" and mark in body
 
 
-def _too_many_unclosed(line: int) -> SourceError:
-    return SourceError(
-        SourceCode.UNCLOSED_QUOTE,
-        f"more than {MAX_UNCLOSED} lines open a quote that nothing closes; "
-        "check the quote character",
-        place=f"line {line}",
-    )
-
-
-def _cells(source: _Lines, dialect: Dialect) -> list[str]:
-    """The cells of the record whose first line was taken; further lines are taken as needed."""
-    cells, at, taken = [], 0, source.taken
+def _cells(source: _Lines, dialect: Dialect) -> tuple[list[str], str]:
+    """The cells of the record whose first line was taken, and what is wrong with its quotes."""
+    cells, at, taken, problem = [], 0, source.taken, ""
     while True:
         body = taken[-1].rstrip("\r\n")
-        opened = _opening(body, at, dialect)
+        opened, lines = _opening(body, at, dialect), len(taken)
         if opened:
-            cell, at = _quoted(source, opened, at, dialect)
-            body = taken[-1].rstrip("\r\n")
+            start = at
+            try:
+                cell, at = _quoted(source, opened, dialect)
+                body = taken[-1].rstrip("\r\n")
+            except _Unclosed as unclosed:
+                source.give_back(lines)
+                problem = STRAY if unclosed.proven and problem != UNCLOSED else UNCLOSED
+                end = _find(body, dialect.delimiter, max(start, unclosed.at))
+                cell, at = body[start:end], end
         else:
             cell, at = _bare(body, at, dialect)
         cells.append(cell)
         if at >= len(body):
-            return cells
+            return cells, problem
         at += len(dialect.delimiter)
 
 
@@ -159,11 +166,11 @@ def _bare(body: str, at: int, dialect: Dialect) -> tuple[str, int]:
     return (raw if raw == dialect.escape + "N" else "".join(parts)), start
 
 
-def _quoted(source: _Lines, at: int, start: int, dialect: Dialect) -> tuple[str, int]:
+def _quoted(source: _Lines, at: int, dialect: Dialect) -> tuple[str, int]:
     """The value of a quoted cell whose text begins at `at`, and where it ended on its last line."""
     taken, quote = source.taken, dialect.quote
     escape = dialect.escape if dialect.escape != dialect.quote else ""
-    body, parts = taken[-1].rstrip("\r\n"), []
+    body, parts, first = taken[-1].rstrip("\r\n"), [], len(taken)
     while True:
         found = body.find(quote, at)
         escaped = body.find(escape, at, found if found >= 0 else len(body)) if escape else -1
@@ -178,11 +185,10 @@ def _quoted(source: _Lines, at: int, start: int, dialect: Dialect) -> tuple[str,
             at = found + 2
         elif (end := _closing(body, found, dialect)) >= 0:
             return "".join(parts) + body[at:found], end
-        elif len(taken) > 1 and _looks_opening(body, found, dialect):
-            raise _Unclosed
-        elif len(taken) == 1 and not _closes_later(body, found, dialect):
-            end = _find(body, dialect.delimiter, found)
-            return body[start:end], end
+        elif _looks_opening(body, found, dialect):
+            raise _Unclosed(proven=True)
+        elif first == len(taken) and not _closes_later(body, found, dialect):
+            raise _Unclosed(proven=True, at=found)
         else:
             parts.append(body[at : found + 1])
             at = found + 1

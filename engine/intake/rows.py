@@ -10,7 +10,7 @@ from engine.errors import SourceCode
 from engine.intake import table
 from engine.intake.formats import File
 from engine.intake.limits import IntakeLimits
-from engine.intake.parse import UNCLOSED, Record
+from engine.intake.parse import STRAY, UNCLOSED, Record
 from engine.intake.source import BrokenRow, Format, ReadCode, ReadNote, Source, Staged
 from engine.intake.staging import DELIMITER, Writer, index
 from engine.intake.table import Region
@@ -18,11 +18,15 @@ from plans.plan import Read
 
 #: Records looked at to find the table, and kept back at the end to find what stands below it.
 HEAD, FOOT = 1_000, 20
-TOO_MANY = "too_many_cells"
+#: From this width on a record of a single cell is no short row but something else.
+WIDE = 4
+TOO_MANY, TOO_FEW = "too_many_cells", "too_few_cells"
 BAD_JSON = "broken_json"
 _MESSAGES = {
     UNCLOSED: "a quote opens here and never closes",
     TOO_MANY: "more cells than the header has columns",
+    TOO_FEW: "a row of one cell in a wide table; another delimiter?",
+    STRAY: "a quote in the row closes nothing",
     BAD_JSON: "not valid JSON",
 }
 
@@ -55,6 +59,8 @@ class _Count:
     blank: int = 0
     short: int = 0
     first_short: int | None = None
+    stray: int = 0
+    first_stray: int | None = None
     expected: int = 0
 
 
@@ -169,6 +175,7 @@ def _write(
 ) -> list[Record]:
     """Write all but the records below the table; those are the answer."""
     waiting: deque[Record] = deque()
+    other = None if region.end is None else region.end + 1
     below: list[Record] = []
     last, keep = reading.read.last_row, max(FOOT, reading.read.footer_rows or 0)
     for record in body:
@@ -176,9 +183,9 @@ def _write(
             reading.report(record.row)
         if blank(record.cells, region.width):
             count.blank += 1
-        elif last is not None and record.row > last:
+        elif (last and record.row > last) or (other and record.row >= other):
             below.append(record)
-        elif record.problem:
+        elif record.problem and record.problem != STRAY:
             _add_broken(record, record.problem, count, reading)
         else:
             waiting.append(record)
@@ -186,7 +193,8 @@ def _write(
                 _write_one(waiting.popleft(), region.width, writer, count, reading)
     foot = reading.read.footer_rows if foot is None else foot
     if foot is None:
-        foot = 0 if last else table.footer([each.cells for each in waiting], region.width)
+        tail = [(each.row, each.cells) for each in waiting]
+        foot = 0 if last else table.footer(tail, region.width)
     foot = min(foot, len(waiting))
     for _ in range(len(waiting) - foot):
         _write_one(waiting.popleft(), region.width, writer, count, reading)
@@ -195,7 +203,16 @@ def _write(
 
 def _write_one(record: Record, width: int, writer: Writer, count: _Count, reading: Reading) -> None:
     cells = record.cells
+    if record.problem == STRAY:
+        if len(cells) != width:
+            _add_broken(record, STRAY, count, reading)
+            return
+        count.stray += 1
+        count.first_stray = count.first_stray or record.row
     if len(cells) != width:
+        if len(cells) == 1 and width >= WIDE:
+            _add_broken(record, TOO_FEW, count, reading)
+            return
         if len(cells) > width and any(cell.strip() for cell in cells[width:]):
             _add_broken(record, TOO_MANY, count, reading)
             return
@@ -237,6 +254,16 @@ def _notes(count: _Count, below: Sequence[Record]) -> list[ReadNote]:
         notes.append(
             ReadNote(
                 code=ReadCode.RAGGED, message=message, count=count.short, row=count.first_short
+            )
+        )
+    if count.stray:
+        message = "quotes that open nothing, kept as text"
+        notes.append(
+            ReadNote(
+                code=ReadCode.STRAY_QUOTE,
+                message=message,
+                count=count.stray,
+                row=count.first_stray,
             )
         )
     if count.broken:

@@ -35,6 +35,7 @@ class ReadCode(StrEnum):
     MIXED_ENCODING = "mixed_encoding"  #: lines in another encoding than the file's
     MOJIBAKE = "mojibake"  #: text that looks decoded wrongly before it came here
     MIXED_NEWLINES = "mixed_newlines"  #: several kinds of line ends
+    STRAY_QUOTE = "stray_quotes"  #: quotes that open nothing and were kept as text
     NUL_REMOVED = "nul_bytes_removed"  #: NUL characters taken out of cells
     HIDDEN = "hidden_rows_or_sheets"  #: hidden parts of a workbook that were read
     FORMULA_UNCACHED = "formula_without_value"  #: formula cells that were never calculated

@@ -13,7 +13,14 @@ _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d\d(:\d\d
 _OTHER = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+|(?i:true|false|yes|no|null|n/a)|-")
 _TOTAL = re.compile(r"(?i)\W*(grand\s+|sub\s?)?(total|sum|summe|gesamt|totals|totale|итого|合计)\b")
 
+_REMARK = re.compile(
+    r"(?i)\W*(source|sources|note|notes|remark|generated|exported|created|printed|report|page|end of"
+    r"|copyright|legend|quelle|stand|hinweis|anmerkung|fuente|nota)\b|\s*[*\u00a9(]"
+)
+
 Cells = Sequence[str]
+#: How far down a table may begin, and how many rows its header may have.
+TOP, DEEPEST = 200, 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,70 +31,92 @@ class Region:
     first: int
     width: int
     columns: tuple[str, ...]
+    end: int | None = None  #: first record of another table
     choices: tuple[Choice, ...] = ()
     notes: tuple[ReadNote, ...] = ()
 
 
 def find(rows: Sequence[Cells], read: Read) -> Region:
     """The region of the table among the first records of a file or sheet."""
+    end = None if read.last_row or read.header_row or read.first_row else _other_table(rows)
+    rows = rows[:end]
     width = _width(rows)
-    top = _top(rows, width)
-    given = read.header_row is not None or read.has_header is not None or read.first_row is not None
-    if read.header_row is not None:
-        top = read.header_row - 1
-    elif read.first_row is not None and read.has_header is False:
-        top = read.first_row - 1
-    has_header, sure = _has_header(rows, top, width)
-    if read.header_rows == 0 or read.has_header is False:
-        has_header, sure = False, 1.0
-    elif read.has_header or read.header_row is not None or read.header_rows:
-        has_header, sure = True, 1.0
-    depth = 0
-    if has_header:
-        depth = read.header_rows or _header_depth(rows, top, width)
-    header = tuple(range(top, min(top + depth, len(rows))))
-    first = read.first_row - 1 if read.first_row is not None else top + depth
+    header, first, sure = _header(rows, width, read)
     notes = []
-    if top:
-        notes.append(
-            ReadNote(code=ReadCode.PREAMBLE, message="lines above the table", count=top, row=1)
-        )
-    units = has_header and read.first_row is None and _is_units(rows, first, width)
-    if units:
+    above = header[0] if header else first
+    if above:
+        message = "lines above the table"
+        notes.append(ReadNote(code=ReadCode.PREAMBLE, message=message, count=above, row=1))
+    if header and read.first_row is None and _is_units(rows, first, width):
         notes.append(ReadNote(code=ReadCode.UNITS_ROW, message="a row of units", row=first + 1))
         first += 1
+    if end is not None:
+        message = f"another table begins in row {end + 1}; say `header_row: {end + 1}` to read it"
+        notes.append(ReadNote(code=ReadCode.OTHER_TABLE, message=message, row=end + 1))
     width = max([width, *(len(_trim(rows[at])) for at in header)])
     columns = _columns([rows[at] for at in header], width)
+    choice = Choice(
+        what="header",
+        value=",".join(str(at + 1) for at in header) or "none",
+        confidence=round(sure, 3),
+        given=any(
+            each is not None
+            for each in (read.header_row, read.header_rows, read.has_header, read.first_row)
+        ),
+    )
     return Region(
         header=header,
         first=first,
         width=width,
         columns=columns,
-        choices=(
-            Choice(
-                what="header",
-                value=",".join(str(at + 1) for at in header) or "none",
-                confidence=round(sure, 3),
-                given=given,
-            ),
-        ),
+        end=end,
+        choices=(choice,),
         notes=(*notes, *_header_notes(header, columns)),
     )
 
 
-def footer(rows: Sequence[Cells], width: int) -> int:
-    """How many of the last records (given in order) stand below the table."""
+def footer(rows: Sequence[tuple[int, Cells]], width: int) -> int:
+    """How many of the last records (row number and cells, none blank) stand below the table."""
+    if width < 2:
+        return 0
     count = 0
-    for cells in reversed(rows):
+    for at in range(len(rows) - 1, 0, -1):
+        cells = rows[at][1]
         filled = [cell for cell in cells if cell.strip()]
-        if not filled or (len(filled) == 1 and width > 2 and len(cells) < width):
-            count += 1
-            continue
-        if _TOTAL.match(filled[0]) and len(filled) < max(2, 0.8 * width):
-            count += 1
-            continue
-        break
-    return count if any(any(c.strip() for c in cells) for cells in rows[len(rows) - count :]) else 0
+        total = bool(_TOTAL.match(filled[0])) and len(filled) < max(2, 0.8 * width)
+        if not total and (len(filled) > 1 or width < 3):
+            break
+        padded = len(cells) >= width
+        if not total and padded and not _is_remark(cells[0], gap=rows[at][0] > rows[at - 1][0] + 1):
+            break
+        count += 1
+    return count
+
+
+def _is_remark(text: str, *, gap: bool) -> bool:
+    """A lone first cell that is prose: a source, a note, a date of export."""
+    return bool(_REMARK.match(text)) or (bool(text.strip()) and (gap or len(text) > 40))
+
+
+def _header(rows: Sequence[Cells], width: int, read: Read) -> tuple[tuple[int, ...], int, float]:
+    """Indexes of the header's records, of the first row, and how sure that is."""
+    top = _top(rows, width)
+    if read.header_row is not None:
+        top = read.header_row - 1
+    elif read.first_row is not None and read.has_header is False:
+        top = read.first_row - 1
+    present, sure = _has_header(rows, top, width)
+    if read.header_rows == 0 or read.has_header is False:
+        present, sure = False, 1.0
+    elif read.has_header or read.header_row is not None or read.header_rows:
+        present, sure = True, 1.0
+    if not present:
+        return (), top if read.first_row is None else read.first_row - 1, sure
+    bottom = top + (read.header_rows or _depth(rows, top, width))
+    if read.header_row is None and read.header_rows is None:
+        top = _merged_above(rows, top, bottom, width)
+    header = tuple(range(top, min(bottom, len(rows))))
+    return header, bottom if read.first_row is None else read.first_row - 1, sure
 
 
 def _trim(cells: Cells) -> Cells:
@@ -108,12 +137,56 @@ def _width(rows: Sequence[Cells]) -> int:
 
 
 def _top(rows: Sequence[Cells], width: int) -> int:
-    """The first record that belongs to the table."""
-    for at, cells in enumerate(rows):
-        filled = sum(bool(cell.strip()) for cell in cells)
-        if len(cells) >= min(width, 2) and filled >= max(1, min(width, max(2, 0.5 * width))):
+    """The first record that fills the columns which the records below fill."""
+    if rows and re.fullmatch(r"sep=.?", rows[0][0], re.IGNORECASE):
+        rows = [[], *rows[1:]]
+    body = [cells for cells in rows[len(rows) // 3 :] if len(cells) == width]
+    used = [
+        at
+        for at in range(width)
+        if sum(bool(cells[at].strip()) for cells in body) >= 0.5 * len(body)
+    ] or [*range(width)]
+    best, most = 0, -1.0
+    for at, cells in enumerate(rows[:TOP]):
+        if not any(cell.strip() for cell in cells) or (width > 1 and len(_trim(cells)) < 2):
+            continue
+        covered = sum(column < len(cells) and bool(cells[column].strip()) for column in used)
+        share = covered / len(used)
+        if share >= 0.7 and len(cells) >= 0.7 * width:
             return at
+        if share > most + 0.15:
+            best, most = at, share
+    return best if most >= 0 else _first_filled(rows)
+
+
+def _first_filled(rows: Sequence[Cells]) -> int:
     return next((at for at, cells in enumerate(rows) if any(c.strip() for c in cells)), 0)
+
+
+def _other_table(rows: Sequence[Cells]) -> int | None:
+    """Where a second table begins: a header of another width, and rows as wide as it."""
+    widths = [len(_trim(cells)) for cells in rows]
+    start = _first_filled(rows)
+    for at in range(start + 3, len(rows) - 2):
+        above = Counter(len(cells) for cells in rows[start:at] if len(_trim(cells)) > 1)
+        if not above or widths[at] < 2 or not _all_text(rows[at]):
+            continue
+        usual, count = above.most_common(1)[0]
+        below = [len(cells) for cells in rows[at : at + 20]]
+        if (
+            len(rows[at]) != usual
+            and count >= 3
+            and below.count(len(rows[at])) == len(below)
+            and not _all_text(rows[at + 1])
+            and above[len(rows[at])] <= 0.1 * count
+        ):
+            return at
+    return None
+
+
+def _all_text(cells: Cells) -> bool:
+    trimmed = _trim(cells)
+    return bool(trimmed) and all(_shape(cell) == "t" for cell in trimmed)
 
 
 def _shape(cell: str) -> str:
@@ -156,19 +229,48 @@ def _has_header(rows: Sequence[Cells], top: int, width: int) -> tuple[bool, floa
     return votes > 0, sure
 
 
-def _header_depth(rows: Sequence[Cells], top: int, width: int) -> int:
-    """Header rows below the first: merged titles above, full names below."""
-    head = rows[top]
-    if top + 2 >= len(rows) or width < 3:
-        return 1
-    gaps = sum(not cell.strip() for cell in head[1:width])
-    below, body = rows[top + 1], rows[top + 2 :]
-    if gaps < 1 or not all(_shape(cell) in ("t", "") for cell in (*head, *below)):
-        return 1
-    filled_below = sum(bool(cell.strip()) for cell in below)
-    typed = any(_shape(cell) in ("n", "d") for cells in body[:50] for cell in cells)
-    distinct = len({c for c in below if c.strip()}) == filled_below
-    return 2 if typed and filled_below >= gaps and distinct else 1
+def _depth(rows: Sequence[Cells], top: int, width: int) -> int:
+    """Rows of the header: further ones hold text where the columns hold numbers or dates."""
+    depth = 1
+    while depth < DEEPEST and top + depth + 2 < len(rows):
+        row = rows[top + depth]
+        body = [cells for cells in rows[top + depth + 1 : top + 200] if len(cells) == width]
+        typed = [at for at in range(width) if _column_kind(body, at) in ("n", "d", "o")]
+        shapes = [_shape(row[at]) if at < len(row) else "" for at in typed]
+        if len(typed) < 2 or shapes.count("t") < max(2, 0.6 * len(typed)):
+            break
+        if any(shape in ("n", "d", "o") for shape in shapes) or not any(_trim(row)):
+            break
+        depth += 1
+    return depth
+
+
+def _column_kind(rows: Sequence[Cells], at: int) -> str:
+    """The shape nearly all cells of a column have, "" when there is none."""
+    kinds = Counter(kind for kind in (_shape(cells[at]) for cells in rows) if kind)
+    usual = max(kinds, key=lambda kind: kinds[kind], default="")
+    return usual if kinds[usual] >= 0.8 * kinds.total() else ""
+
+
+def _merged_above(rows: Sequence[Cells], top: int, bottom: int, width: int) -> int:
+    """Also take rows above that name what is empty or twofold in the header alone."""
+    while top > 0:
+        above = _trim(rows[top - 1])
+        if sum(bool(cell.strip()) for cell in above) < 2 or len(above) > width:
+            break
+        if any(_shape(cell) in ("n", "d", "o") for cell in above):
+            break
+        now = _columns(rows[top:bottom], width)
+        joined = _columns(rows[top - 1 : bottom], width)
+        if _unnamed(joined) >= _unnamed(now):
+            break
+        top -= 1
+    return top
+
+
+def _unnamed(columns: Sequence[str]) -> int:
+    names = [name for name in columns if name.strip()]
+    return len(columns) - len(set(names))
 
 
 def _is_units(rows: Sequence[Cells], first: int, width: int) -> bool:
@@ -191,7 +293,7 @@ def _columns(header: Sequence[Cells], width: int) -> tuple[str, ...]:
     if len(filled) == 1:
         return tuple(filled[0])
     return tuple(
-        " ".join(dict.fromkeys(part.strip() for part in parts if part.strip()))
+        " ".join(part.strip() for part in parts if part.strip())
         for parts in zip(*filled, strict=True)
     )
 

@@ -38,7 +38,7 @@ def sparse() -> bytes:
 
 
 def bomb() -> bytes:
-    return workbook(CELL.format(row=1, column="A", value="1" + " " * 300_000_000))
+    return workbook(CELL.format(row=1, column="A", value="1" + " " * 60_000_000))
 
 
 def entities() -> bytes:
@@ -74,7 +74,7 @@ def lying_size() -> bytes:
 
 def repeated_cells() -> bytes:
     out = io.BytesIO()
-    cell = '<table:table-cell table:number-columns-repeated="16384"><text:p>x</text:p>'
+    cell = '<table:table-cell office:value-type="string" table:number-columns-repeated="16384"><text:p>x</text:p>'
     row = f'<table:table-row table:number-rows-repeated="1048576">{cell}</table:table-cell>'
     with zipfile.ZipFile(out, "w") as made:
         made.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")

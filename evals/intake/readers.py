@@ -1,0 +1,150 @@
+"""The readers that are compared: a path and the dialect it was written in (for `given`) to a Table."""
+
+import csv
+import io
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import clevercsv
+import duckdb
+import pandas as pd
+import polars as pl
+
+from engine.errors import SourceCode, SourceError
+from engine.intake import IntakeLimits, Staged, stage
+from engine.sandbox import Limits, call
+from evals.intake.score import Table
+from plans.plan import Read
+
+Given = Mapping[str, Any]
+
+
+def reknit(paths: list[Path], work: Path) -> dict[str, Table | None]:
+    """Ours, all files in one child; what is reported as broken is not there, as in a real run."""
+    folder = paths[0].parent
+    found = call(
+        _stage_all, paths, work, limits=Limits(folder=work, readable=(folder,), seconds=3_600)
+    )
+    return {
+        name: None if each is None else Table(header=each[0], rows=each[1])
+        for name, each in found.items()
+    }
+
+
+def _stage_all(
+    paths: list[Path], work: Path
+) -> dict[str, tuple[list[str], list[list[str]]] | None]:
+    return {path.name: _stage_one(path, work) for path in paths}
+
+
+def _stage_one(path: Path, work: Path) -> tuple[list[str], list[list[str]]] | None:
+    try:
+        tables = stage(path, name=path.name, folder=work, read=Read(), limits=IntakeLimits())
+    except SourceError as error:
+        return ([], []) if error.code is SourceCode.EMPTY else None
+    table = tables[0]
+    header = list(table.source.columns) if table.source.header_rows else []
+    answer = header, rows(table)
+    for each in work.iterdir():
+        each.unlink()
+    return answer
+
+
+def rows(table: Staged) -> list[list[str]]:
+    """The staged records as cells."""
+    data, out = table.path.read_bytes(), []
+    for shard in table.shards:
+        text = data[shard.start : shard.end].decode()
+        out += csv.reader(io.StringIO(text, newline=""), delimiter=table.delimiter)
+    return out
+
+
+def _headed(rows: list[list[str]]) -> Table:
+    return Table(header=rows[0] if rows else [], rows=rows[1:])
+
+
+def duckdb_auto(path: Path, given: Given) -> Table:
+    """`read_csv` as it comes, text kept; parallel reading loses files with quoted newlines."""
+    return _duckdb(path, "all_varchar=true, parallel=false")
+
+
+def duckdb_given(path: Path, given: Given) -> Table:
+    """DuckDB told the dialect of the file, with its most forgiving options."""
+    options = {
+        "delim": given.get("delimiter", ","),
+        "quote": given.get("quotechar", '"'),
+        "escape": given.get("escapechar", '"'),
+    }
+    text = ", ".join(
+        f"{name}='{value.replace(chr(39), chr(39) * 2)}'" for name, value in options.items()
+    )
+    skip = given.get("preamble_lines", 0)
+    header = "true" if given.get("header_lines", 1) else "false"
+    return _duckdb(
+        path,
+        f"{text}, skip={skip}, header={header}, all_varchar=true, null_padding=true, "
+        "ignore_errors=true, strict_mode=false, parallel=false, auto_detect=false, "
+        f"columns={_columns(given)}",
+    )
+
+
+def _columns(given: Given) -> str:
+    names = given.get("column_names") or [f"c{at}" for at in range(given.get("n_columns", 1))]
+    return (
+        "{"
+        + ", ".join(
+            f"'{at}_{str(n).replace(chr(39), '')}': 'VARCHAR'" for at, n in enumerate(names)
+        )
+        + "}"
+    )
+
+
+def _duckdb(path: Path, options: str) -> Table:
+    with duckdb.connect() as connection:
+        result = connection.execute(f"select * from read_csv('{path}', {options})")
+        header = [each[0] for each in result.description]
+        return Table(
+            header=header,
+            rows=[["" if cell is None else str(cell) for cell in row] for row in result.fetchall()],
+        )
+
+
+def clever(path: Path, given: Given) -> Table:
+    """CleverCSV, its own detection."""
+    return _headed([list(each) for each in clevercsv.read_table(str(path))])
+
+
+def pandas_auto(path: Path, given: Given) -> Table:
+    """pandas with its sniffing engine, text kept."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frame = pd.read_csv(
+            path, sep=None, engine="python", dtype=str, keep_default_na=False,
+            on_bad_lines="skip", header=None, skip_blank_lines=True,
+        )  # fmt: skip
+    return _headed(
+        [
+            ["" if not isinstance(cell, str) else str(cell) for cell in row]
+            for row in frame.values.tolist()
+        ]
+    )
+
+
+def polars_tolerant(path: Path, given: Given) -> Table:
+    """polars with everything forgiving switched on."""
+    frame = pl.read_csv(
+        path, infer_schema=False, ignore_errors=True, truncate_ragged_lines=True,
+        missing_utf8_is_empty_string=True,
+    )  # fmt: skip
+    return Table(header=frame.columns, rows=[[cell or "" for cell in row] for row in frame.rows()])
+
+
+PEERS: Mapping[str, Callable[[Path, Given], Table]] = {
+    "duckdb given": duckdb_given,
+    "duckdb auto": duckdb_auto,
+    "clevercsv": clever,
+    "pandas auto": pandas_auto,
+    "polars tolerant": polars_tolerant,
+}
