@@ -24,7 +24,7 @@ from engine.store import audit, keys
 KNOWN_SECONDS = 1.0
 
 _ID = re.compile(r"/(?!v1)[a-z]+_[0-9A-Z]{26}|(?<=/sources/)[^/]+|(?<=/templates/)[^/]+")
-_OPEN = re.compile(r"/v1/(uploads|downloads)/[^/]+/content$|/v1/openapi\.json$")
+_OPEN = re.compile(r"/v1/uploads/[^/]+/content$|/v1/downloads/|/v1/openapi\.json$")
 
 log = logging.getLogger("reknit.auth")
 
@@ -132,7 +132,7 @@ class Gate:
         scope["reknit.partner"], scope["reknit.key"] = key.partner, key.id
         if not scope["reknit.api_version_given"]:
             scope["reknit.api_version"] = key.api_version
-        if not _allowed(address, key.addresses):
+        if not allowed(address, key.addresses):
             self._note_refusal(scope, key, f"address {address}")
             raise ApiError(
                 code=Code.INSUFFICIENT_PERMISSIONS,
@@ -182,7 +182,8 @@ def _stale(key: Key) -> bool:
     )
 
 
-def _allowed(address: str, networks: tuple[str, ...]) -> bool:
+def allowed(address: str, networks: tuple[str, ...]) -> bool:
+    """Whether a key that is limited to these networks may be used from the address."""
     if not networks:
         return True
     try:

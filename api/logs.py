@@ -61,6 +61,6 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
         logging.getLogger(name).propagate = True
     # Ours has the request id and no query string.
     logging.getLogger("uvicorn.access").disabled = True
-    # They write whole URLs, and with them a receiver's secret path.
-    for name in ("httpx", "httpcore"):
+    # Two write whole URLs and with them a secret path, two tell of every migration.
+    for name in ("httpx", "httpcore", "dbos", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -69,6 +69,13 @@ class Settings(BaseModel):
     llm_model: str = ""  #: litellm's name of a model; empty: no LLM
     llm_key: SecretStr = SecretStr("")
     llm_url: str = ""
+    rate_requests: int = Field(default=100, gt=0)  #: of one key to one endpoint in a window
+    rate_seconds: int = Field(default=60, gt=0)  #: the window
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=9464, ge=0, le=65535)  #: health and metrics, without a key
+    outbound_cidrs: str = ""  #: networks webhooks may reach beside the public internet, by comma
+    outbound_http: bool = False  #: whether a webhook may do without TLS
+    outbound_ports: str = "443,80"
     log_level: str = "INFO"
 
     @field_validator("data_dir")

@@ -50,6 +50,8 @@ Instant = Annotated[
 ]
 Flag = StrictBool
 Count = Annotated[StrictInt, Field(ge=0, le=2**53)]
+#: The same in a path or query, where everything is text.
+UrlCount = Annotated[int, Field(ge=0, le=2**53)]
 NO_NUL = r"^[^\x00]*$"
 Text = Annotated[str, AfterValidator(_no_nul), Field(max_length=4_000)]
 Line = Annotated[

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
+from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from api.schemas.bodies import Body, Count, Metadata, Resource, Text
 from api.schemas.uploads import UploadRef
@@ -75,6 +75,19 @@ class Data(Body):
 class NewImport(Data):
     """An import: by the company's published plan, or the version named here."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "files": [{"upload_ref": "up_01JD4F8QZ7V0R8N5Y2M3K4P6W9"}],
+                    "mapping": {"email": "E-mail"},
+                    "policy": {"when_invalid": "take_valid", "max_invalid_percent": 2.5},
+                    "metadata": {"ticket": "42"},
+                }
+            ]
+        }
+    )
+
     policy: ImportPolicy = ImportPolicy()
     dry_run: StrictBool = False
     tags: Annotated[
@@ -88,6 +101,10 @@ class NewImport(Data):
 
 class Preview(Data):
     """The same data, only looked at: nothing is written."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"csv": "Name,E-mail\nAnn,ann@x.example\n", "limit": 5}]}
+    )
 
     limit: Annotated[Count, Field(ge=1, le=100)] = 5
 

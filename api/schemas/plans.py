@@ -27,10 +27,10 @@ Templates = Annotated[
 
 
 class CheckPlan(Body):
-    """A document to check; nothing is stored."""
+    """A document to check; nothing is stored. An object is taken as it is, mistakes and all."""
 
-    document: Document
-    templates: Templates = ()
+    document: str | dict[str, Any] = Field(examples=[_DOCUMENT])
+    templates: Annotated[tuple[str | dict[str, Any], ...], Field(max_length=200)] = ()
 
 
 class NewPlan(Body):

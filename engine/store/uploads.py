@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from engine.errors import Conflict, NotFound
 from engine.model import Kind, Upload, UploadStatus, new_id, utcnow
-from engine.store.database import newest
+from engine.store.database import Instant, newest
 from engine.store.tables import uploads
 
 
@@ -115,6 +115,53 @@ def expire(c: sa.Connection, partner: str, upload: str) -> Upload:
     if row is None:
         raise NotFound(f"there is no upload {upload}")
     return _record(row)
+
+
+def restart(c: sa.Connection, partner: str, upload: str) -> Upload:
+    """The sender begins again with the first byte; Conflict once the upload is complete."""
+    statement = (
+        sa.update(uploads)
+        .where(
+            uploads.c.partner == partner,
+            uploads.c.id == upload,
+            uploads.c.status == UploadStatus.WAITING,
+        )
+        .values(received=0)
+    )
+    row = c.execute(statement.returning(uploads)).first()
+    if row is None:
+        raise Conflict(f"upload {upload} is {get(c, partner, upload).status} already")
+    return _record(row)
+
+
+def held(c: sa.Connection, partner: str) -> tuple[int, int]:
+    """How many files and bytes the partner has here, announced ones included."""
+    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(uploads.c.size), 0)).where(
+        uploads.c.partner == partner, uploads.c.status != UploadStatus.EXPIRED
+    )
+    count, size = c.execute(query).one()
+    return int(count), int(size)
+
+
+def older(c: sa.Connection, *, before: datetime, limit: int) -> list[Upload]:
+    """Uploads of every partner, stored or announced before that time and not expired."""
+    since = sa.func.coalesce(uploads.c.stored_at, uploads.c.valid_until)
+    query = sa.select(uploads).where(
+        uploads.c.status != UploadStatus.EXPIRED, since < sa.literal(before, Instant())
+    )
+    query = query.order_by(uploads.c.id).limit(limit).execution_options(across_partners=True)
+    return [_record(row) for row in c.execute(query)]
+
+
+def has_content(c: sa.Connection, partner: str, *, company: str, digest: str) -> bool:
+    """Whether a complete upload of the company has these bytes."""
+    query = sa.select(uploads.c.id).where(
+        uploads.c.partner == partner,
+        uploads.c.company == company,
+        uploads.c.digest == digest,
+        uploads.c.status == UploadStatus.STORED,
+    )
+    return c.execute(query.limit(1)).first() is not None
 
 
 def _record(row: sa.Row[Any]) -> Upload:

@@ -1,0 +1,79 @@
+"""The HTTP application: every route, one way to fail, the layers around a request."""
+
+from dataclasses import dataclass, field
+
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+
+from api import console, errors
+from api.auth import Gate, KnownKeys
+from api.deps import Services, known_parameters
+from api.edge import Edge
+from api.limits import Rate
+from api.openapi import install_document
+from api.routes import (
+    companies,
+    docs,
+    health,
+    imports,
+    keys,
+    plans,
+    reports,
+    runs,
+    sources,
+    uploads,
+    webhooks,
+)
+
+TITLE = "Reknit partner API"
+
+ROUTERS = (companies, sources, plans, uploads, imports, runs, reports, webhooks, keys)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Requests per key and endpoint, and failed keys per address."""
+
+    requests: Rate = field(default=Rate(requests=100, seconds=60))
+    failures: Rate = field(default=Rate(requests=10, seconds=60))
+
+
+def create_app(services: Services, *, limits: Limits | None = None) -> FastAPI:
+    """The application over these services."""
+    limits = limits or Limits()
+    app = FastAPI(
+        title=TITLE,
+        version="1",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.services = services
+    app.state.routers = tuple(module.router for module in ROUTERS)
+    errors.install(app)
+    for module in ROUTERS:
+        app.include_router(module.router, dependencies=[Depends(known_parameters)])
+    for module in (docs, health):
+        app.include_router(module.router, include_in_schema=False)
+    console.mount(app)
+    install_document(app, rate=limits.requests)
+    known = KnownKeys(services.database, secrets=services.secrets)
+    app.add_middleware(
+        Gate,
+        known=known,
+        rate=limits.requests,
+        failures=limits.failures,
+        database=services.database,
+    )
+    # The last one added is the outermost.
+    app.add_middleware(
+        Edge, metrics=services.metrics, upload_bytes=services.settings.max_upload_bytes
+    )
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    first, *rest = route.name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

@@ -1,0 +1,96 @@
+"""Invalid cells page by page, read from the result file where the last page ended."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from api.schemas.runs import CellBody
+from engine.files import Files
+from engine.model import Artifact
+
+#: A filter that fits almost nothing must not read a whole file for one page.
+LOOKED_AT = 200_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellFilter:
+    """Which cells are wanted; None: all."""
+
+    sheet: str | None = None
+    field: str | None = None
+    code: str | None = None
+    severity: str | None = None
+
+    def wants(self, cell: CellBody) -> bool:
+        """Whether the cell fits."""
+        pairs = (
+            (self.field, cell.field),
+            (self.code, cell.code),
+            (self.severity, cell.severity),
+        )
+        return all(wanted is None or wanted == got for wanted, got in pairs)
+
+
+def cells_page(
+    files: Files, found: Sequence[Artifact], *, wanted: CellFilter, limit: int, place: str | None
+) -> tuple[list[CellBody], str | None]:
+    """Up to `limit` cells after `place` ("file number:byte"), and the next place if there is more."""
+    number, start = (int(each) for each in place.split(":")) if place else (0, 0)
+    page: list[CellBody] = []
+    looked = 0
+    for at in range(number, len(found)):
+        artifact, sheet = found[at], found[at].name.rpartition("/")[0]
+        if wanted.sheet is not None and wanted.sheet != sheet:
+            continue
+        header = _header(files, artifact)
+        for record, end in records(files, artifact, start if at == number else 0):
+            cell = _cell(dict(zip(header, record, strict=False)), sheet)
+            if cell is None:
+                continue
+            looked += 1
+            if wanted.wants(cell):
+                page.append(cell)
+            if len(page) == limit or looked == LOOKED_AT:
+                return page, f"{at}:{end}"
+    return page, None
+
+
+def _header(files: Files, artifact: Artifact) -> list[str]:
+    return next((record for record, _ in records(files, artifact, 0)), [])
+
+
+def records(files: Files, artifact: Artifact, start: int) -> Iterator[tuple[list[str], int]]:
+    """Records from a record's first byte on, each with the byte behind it; our own canonical CSV."""
+    held, at = b"", start
+    for chunk in files.get(artifact.key, start=start):
+        held += chunk
+        lines = held.split(b"\n")
+        held = lines.pop()
+        record = b""
+        for line in lines:
+            record += line + b"\n"
+            # Inside a quoted cell the number of quotes so far is odd.
+            if record.count(b'"') % 2 == 0:
+                at += len(record)
+                yield next(csv.reader([record.decode().removesuffix("\n")])), at
+                record = b""
+        held = record + held
+    if held.strip():
+        yield next(csv.reader([held.decode()])), at + len(held)
+
+
+def _cell(row: dict[str, str], sheet: str) -> CellBody | None:
+    """A record as a cell; None for the header."""
+    if not row.get("row_number", "").isdigit():
+        return None
+    return CellBody(
+        file=row.get("file", ""),
+        sheet=sheet,
+        row_number=int(row["row_number"]),
+        column=row.get("column") or None,
+        field=row.get("field") or None,
+        code=row.get("code", ""),
+        message=row.get("message", ""),
+        value=row.get("value"),
+        severity=row.get("severity", "error"),
+    )

@@ -1,0 +1,24 @@
+"""`reknit serve`: the API and, unless told otherwise, a worker in one process."""
+
+import os
+
+import click
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True)
+@click.option("--worker/--no-worker", default=True, show_default=True, help="Also work on runs.")
+def serve(host: str, port: int, worker: bool) -> None:
+    """Serve the API; health and metrics stand on a port of their own (REKNIT_METRICS_PORT)."""
+    from api import logs, server
+    from engine.settings import from_environment
+
+    settings = from_environment(os.environ)
+    logs.configure(settings.log_level)
+    server.serve(settings, host=host, port=port, worker=worker)
+
+
+def register(root: click.Group) -> None:
+    """Add the command of this module."""
+    root.add_command(serve)

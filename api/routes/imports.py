@@ -1,0 +1,255 @@
+"""Imports: start a run over files, rows or CSV text, or only look at what would happen."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import sqlalchemy
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from api.answers import created, done
+from api.auth import Caller
+from api.deps import By, Here, Services, company_of, plan_of, upload_of
+from api.errors import ApiError, Code, ProblemItem
+from api.once import OnlyOnce
+from api.operations import op
+from api.previews import preview_body
+from api.quotas import run_allowed
+from api.routes.runs import expanded
+from api.schemas.imports import MAX_WAITED_ROWS, Data, ImportFile, NewImport, Preview, PreviewBody
+from api.schemas.runs import RunBody
+from api.waiting import Prefer, told, waited, wished
+from engine.errors import Conflict
+from engine.files import Stored, content_key
+from engine.model import Company, PlanVersionRecord, Run, Scope, Upload, UploadStatus, utcnow
+from engine.pipeline import Box, InputFile
+from engine.policy import Policy
+from engine.preview import look
+from engine.store import plans, uploads
+from plans.plan import Read
+
+router = APIRouter(tags=["imports"])
+
+WRITE = Scope.IMPORTS_WRITE
+
+
+@router.post(
+    "/v1/companies/{company_id}/imports",
+    status_code=201,
+    response_model=RunBody,
+    **op(
+        WRITE,
+        Code.NOT_FOUND,
+        Code.INVALID_MAPPING,
+        Code.IMPORT_ALREADY_RUNNING,
+        Code.CONFLICT,
+        Code.EXPIRED,
+        Code.TOO_MANY_CONCURRENT_RUNS,
+        Code.QUOTA_EXCEEDED,
+    ),
+)
+def create_import(
+    company_id: str,
+    body: NewImport,
+    here: Here,
+    by: By,
+    once: OnlyOnce,
+    prefer: Prefer = None,
+) -> Response:
+    """Start a run. With `Prefer: wait=N` and 500 inline rows or fewer its result is in the answer."""
+    lasting = once.lasting(days=here.settings.run_days, key=body.idempotency_key)
+    with here.database.begin() as c:
+        company_of(c, by, company_id)
+    inline = None
+    if (given := _inline(body)) is not None:
+        stored = here.files.put_content(by.partner, company_id, [given[2]])
+        inline = (given[0], given[1], stored)
+    started: list[Run] = []
+
+    def effect(c: sqlalchemy.Connection) -> Response:
+        company = company_of(c, by, company_id)
+        if company.archived_at is not None:
+            raise Conflict(f"company {company_id} is archived and takes no imports")
+        run_allowed(c, by.partner)
+        version = _version(c, by, company, body)
+        _check_mapping(version, body)
+        if inline is not None:
+            files: tuple[Upload, ...] = (_announced(c, by, company_id, inline),)
+        else:
+            files = _given(c, by, company_id, body)
+        run = here.work.submit(
+            c,
+            by.partner,
+            company=company_id,
+            plan=version.plan,
+            version=version.number,
+            used=[each.id for each in files],
+            options=_options(body),
+            policy=Policy(**body.policy.model_dump()),
+            dry_run=body.dry_run,
+            metadata=body.metadata,
+            actor=by.actor,
+        )
+        started.append(run)
+        return created(expanded(here, run, []), location=f"/v1/runs/{run.id}")
+
+    answer = lasting(effect, action="run.started")
+    seconds = wished(prefer)
+    small = len(body.rows or ()) <= MAX_WAITED_ROWS and body.files is None
+    if not started or not seconds or not small:
+        return answer
+    run, applied = waited(here, started[0], seconds=seconds)
+    whole = created(expanded(here, run, ["report", "proposal"]), location=f"/v1/runs/{run.id}")
+    return told(lasting.revise(whole), seconds, applied=applied)
+
+
+@router.post(
+    "/v1/companies/{company_id}/preview",
+    response_model=PreviewBody,
+    **op(
+        WRITE,
+        Code.NOT_FOUND,
+        Code.SOURCE_UNREADABLE,
+        Code.PLAN_DOES_NOT_FIT,
+        Code.INVALID_MAPPING,
+        Code.EXPIRED,
+        Code.CONFLICT,
+    ),
+)
+def preview_import(company_id: str, body: Preview, here: Here, by: By, once: OnlyOnce) -> Response:
+    """See how data would be read and mapped; nothing is written. Repeat it as often as you like."""
+    with here.database.begin() as c:
+        company = company_of(c, by, company_id)
+        version = _version(c, by, company, body)
+        _check_mapping(version, body)
+        given = _given(c, by, company_id, body)
+    with _on_disk(here, body, given) as (files, folder):
+        seen = look(
+            version.version,
+            files,
+            given=Read.model_validate(_options(body)["read"]),
+            mapping=dict(body.mapping),
+            rows=body.limit,
+            box=Box(folder=folder, readable=tuple(each.path for each in files), seconds=60.0),
+        )
+    return once(
+        lambda c: done(preview_body(seen, version.version)),
+        action="import.previewed",
+        target=company_id,
+    )
+
+
+def _version(
+    c: sqlalchemy.Connection, by: Caller, company: Company, body: Data
+) -> PlanVersionRecord:
+    """The version the call names, else the company's published one."""
+    if body.plan_id is None:
+        plan = plans.effective(c, by.partner, source=company.source, company=company.id)
+        return plans.version(c, by.partner, plan.id)
+    plan = plan_of(c, by, body.plan_id)
+    if plan.source != company.source or plan.company not in (None, company.id):
+        raise Conflict(f"plan {plan.id} is not of this company's source")
+    return plans.version(c, by.partner, plan.id, number=body.plan_version)
+
+
+def _check_mapping(record: PlanVersionRecord, body: Data) -> None:
+    """Every field of the mapping is a field of a template, and the sheet is one of the plan."""
+    version = record.version
+    fields = {field.name for template in version.templates for field in template.fields}
+    unknown = [name for name in body.mapping if name not in fields]
+    if unknown:
+        items = tuple(
+            ProblemItem(
+                code="unknown_field",
+                message=f"no template has a field {each!r}",
+                pointer="/mapping",
+            )
+            for each in unknown
+        )
+        raise ApiError(code=Code.INVALID_MAPPING, detail=items[0].message, errors=items)
+    if body.sheet is not None and body.sheet not in {each.name for each in version.plan.sheets}:
+        raise ApiError(code=Code.INVALID_MAPPING, detail=f"the plan has no sheet {body.sheet!r}")
+
+
+def _options(body: Data) -> dict[str, object]:
+    read = body.read.model_dump(mode="json", exclude_defaults=True)
+    if body.has_header is not None:
+        read["has_header"] = body.has_header
+    tags = list(body.tags) if isinstance(body, NewImport) else []
+    return {"mapping": dict(body.mapping), "read": read, "tags": tags}
+
+
+def _inline(body: Data) -> tuple[str, str, bytes] | None:
+    """Name, type and bytes of inline data; the name carries the sheet, as plans match by name."""
+    if body.rows is not None:
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in body.rows)
+        return f"{body.sheet or 'rows'}.ndjson", "application/x-ndjson", text.encode()
+    if body.csv is not None:
+        return f"{body.sheet or 'rows'}.csv", "text/csv", body.csv.encode()
+    return None
+
+
+def _announced(
+    c: sqlalchemy.Connection, by: Caller, company: str, inline: tuple[str, str, Stored]
+) -> Upload:
+    """Inline data becomes a file like any other, so that a run can be repeated and explained."""
+    name, content_type, stored = inline
+    upload = uploads.add(
+        c,
+        by.partner,
+        company=company,
+        name=name,
+        content_type=content_type,
+        size=stored.size,
+        valid_until=utcnow(),
+    )
+    return uploads.stored(c, by.partner, upload.id, digest=stored.digest, size=stored.size)
+
+
+def _given(c: sqlalchemy.Connection, by: Caller, company: str, body: Data) -> tuple[Upload, ...]:
+    """The uploads the call names: of this company, and complete."""
+    return tuple(
+        _ready(upload_of(c, by, each.upload_ref), company, each) for each in body.files or ()
+    )
+
+
+def _ready(upload: Upload, company: str, file: ImportFile) -> Upload:
+    if upload.company != company:
+        raise ApiError(code=Code.NOT_FOUND, detail=f"this company has no upload {file.upload_ref}")
+    if upload.status is UploadStatus.EXPIRED:
+        raise ApiError(code=Code.EXPIRED, detail=f"upload {upload.id} is gone; send the file again")
+    if upload.status is not UploadStatus.STORED:
+        raise Conflict(
+            f"upload {upload.id} is not complete: {upload.received} of {upload.size} bytes"
+        )
+    return upload
+
+
+@contextmanager
+def _on_disk(
+    here: Services, body: Data, given: tuple[Upload, ...]
+) -> Iterator[tuple[tuple[InputFile, ...], Path]]:
+    """The data as files of this machine, in a folder that goes away."""
+    with TemporaryDirectory(prefix="reknit-") as name:
+        folder = Path(name).resolve()
+        inline = _inline(body)
+        if inline is not None:
+            path = folder / "inline"
+            path.write_bytes(inline[2])
+            files: tuple[InputFile, ...] = (InputFile(name=inline[0], path=path),)
+        else:
+            files = tuple(
+                InputFile(name=each.name, path=_local(here, each, folder)) for each in given
+            )
+        work = folder / "work"
+        work.mkdir()
+        yield files, work
+
+
+def _local(here: Services, upload: Upload, folder: Path) -> Path:
+    digest = upload.digest or ""
+    key = content_key(upload.partner, upload.company, digest)
+    return here.files.fetch(key, folder, digest=digest)

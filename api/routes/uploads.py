@@ -1,0 +1,360 @@
+"""Uploads: announce a file, send its bytes to a signed URL, at once or piece by piece."""
+
+import base64
+import hmac
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from hashlib import sha256
+from typing import Annotated
+
+import sqlalchemy
+from fastapi import APIRouter, File, Header, Request, UploadFile
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from api.answers import Pages, created, done, shown
+from api.deps import By, Here, Services, company_of, upload_of
+from api.errors import ApiError, Code
+from api.once import OnlyOnce
+from api.operations import op, signed
+from api.quotas import upload_allowed
+from api.schemas.bodies import Page
+from api.schemas.uploads import NewUpload, UploadBody, UploadTicket, ticket, upload_body
+from engine import signatures
+from engine.errors import Conflict, SignatureInvalid
+from engine.files import CHUNK
+from engine.model import Scope, Upload, UploadStatus, utcnow
+from engine.store import uploads
+
+router = APIRouter(tags=["uploads"])
+
+WRITE = Scope.IMPORTS_WRITE
+
+TUS = {"Tus-Resumable": "1.0.0"}
+_DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):")
+_OFFSET_TYPE = "application/offset+octet-stream"
+
+
+@router.post(
+    "/v1/companies/{company_id}/uploads",
+    status_code=201,
+    response_model=UploadTicket,
+    **op(WRITE, Code.NOT_FOUND, Code.PAYLOAD_TOO_LARGE, Code.QUOTA_EXCEEDED, Code.STORAGE_FULL),
+)
+def create_upload(company_id: str, body: NewUpload, here: Here, by: By, once: OnlyOnce) -> Response:
+    """Announce a file of exactly this size; the answer has the URL that takes its bytes."""
+
+    def effect(c: sqlalchemy.Connection) -> Response:
+        company_of(c, by, company_id)
+        upload_allowed(c, by.partner, size=body.size, settings=here.settings)
+        upload = uploads.add(
+            c,
+            by.partner,
+            company=company_id,
+            name=body.name,
+            content_type=body.content_type,
+            size=body.size,
+            digest=body.sha256,
+            valid_until=utcnow() + timedelta(seconds=signatures.LONGEST),
+        )
+        return created(upload_ticket(here, upload), location=f"/v1/uploads/{upload.id}")
+
+    return once(effect, action="upload.created")
+
+
+@router.post(
+    "/v1/companies/{company_id}/files",
+    status_code=201,
+    response_model=UploadBody,
+    **op(WRITE, Code.NOT_FOUND, Code.PAYLOAD_TOO_LARGE, Code.QUOTA_EXCEEDED, Code.STORAGE_FULL),
+)
+def send_file(
+    company_id: str,
+    file: Annotated[UploadFile, File(description="The file")],
+    here: Here,
+    by: By,
+    once: OnlyOnce,
+) -> Response:
+    """Send a file as multipart/form-data in one call; its `upload_ref` is ready for an import."""
+    size = file.size or 0
+    with here.database.begin() as c:
+        company_of(c, by, company_id)
+        upload_allowed(c, by.partner, size=size, settings=here.settings)
+    chunks = iter(lambda: file.file.read(CHUNK), b"")
+    stored = here.files.put_content(by.partner, company_id, chunks, size=size)
+
+    def effect(c: sqlalchemy.Connection) -> Response:
+        upload = uploads.add(
+            c,
+            by.partner,
+            company=company_id,
+            name=file.filename or "file",
+            content_type=file.content_type or "application/octet-stream",
+            size=size,
+            valid_until=utcnow(),
+        )
+        kept = uploads.stored(c, by.partner, upload.id, digest=stored.digest, size=stored.size)
+        return created(upload_body(kept), location=f"/v1/uploads/{kept.id}")
+
+    return once.of(stored.digest)(effect, action="upload.created")
+
+
+@router.get(
+    "/v1/companies/{company_id}/uploads",
+    response_model=Page[UploadBody],
+    **op(WRITE, Code.NOT_FOUND),
+)
+def list_uploads(company_id: str, here: Here, by: By, pages: Pages) -> Response:
+    """A company's uploads, newest first."""
+    with here.database.begin() as c:
+        company_of(c, by, company_id)
+        return pages.answer(
+            lambda limit, before: uploads.page(
+                c, by.partner, company=company_id, limit=limit, before=before
+            ),
+            upload_body,
+            key=lambda each: each.id,
+        )
+
+
+@router.get("/v1/uploads/{upload_id}", response_model=UploadBody, **op(WRITE, Code.NOT_FOUND))
+def get_upload(upload_id: str, request: Request, here: Here, by: By) -> Response:
+    """One upload: what was announced and how much of it came."""
+    with here.database.begin() as c:
+        return shown(request, upload_body(upload_of(c, by, upload_id)))
+
+
+@router.put(
+    "/v1/uploads/{upload_id}/content",
+    response_model=UploadBody,
+    **signed(
+        Code.NOT_FOUND,
+        Code.UPLOAD_CONFLICT,
+        Code.EXPIRED,
+        Code.PAYLOAD_TOO_LARGE,
+        Code.UNSUPPORTED_FILE_TYPE,
+        Code.REQUEST_TIMEOUT,
+    ),
+)
+# A coroutine, because a body larger than memory can only be read by one.
+async def put_content(
+    upload_id: str,
+    request: Request,
+    here: Here,
+    content_type: Annotated[str | None, Header(max_length=200)] = None,
+    content_digest: Annotated[str | None, Header(max_length=1_000)] = None,
+) -> Response:
+    """Send all bytes. The same bytes again are fine, others are not."""
+    upload = await run_in_threadpool(_granted, here, request, upload_id)
+    if (content_type or "").partition(";")[0].strip().lower() != upload.content_type.lower():
+        raise ApiError(
+            code=Code.UNSUPPORTED_FILE_TYPE,
+            detail=f"send it as {upload.content_type}, as it was announced",
+        )
+    _check_length(request, upload)
+    if upload.status is UploadStatus.STORED:
+        digest = await _digest_of(request)
+    else:
+        await run_in_threadpool(_restart, here, upload)
+        whole = await _append(here, request, upload, offset=0)
+        if whole is None:
+            raise ApiError(
+                code=Code.VALIDATION_ERROR,
+                detail=f"fewer than the announced {upload.size} bytes came",
+            )
+        digest = whole
+    _check_digest(content_digest, digest)
+    return done(upload_body(await run_in_threadpool(_complete, here, upload, digest)))
+
+
+@router.head(
+    "/v1/uploads/{upload_id}/content",
+    response_class=Response,
+    **signed(Code.NOT_FOUND, Code.EXPIRED),
+)
+def get_upload_offset(upload_id: str, request: Request, here: Here) -> Response:
+    """How many bytes are safe here (tus 1.0); go on from there with PATCH."""
+    upload = _granted(here, request, upload_id)
+    headers = {"Upload-Offset": str(upload.received), "Upload-Length": str(upload.size), **TUS}
+    return Response(headers=headers)
+
+
+@router.patch(
+    "/v1/uploads/{upload_id}/content",
+    status_code=204,
+    response_class=Response,
+    **signed(
+        Code.NOT_FOUND,
+        Code.UPLOAD_CONFLICT,
+        Code.EXPIRED,
+        Code.PAYLOAD_TOO_LARGE,
+        Code.UNSUPPORTED_FILE_TYPE,
+        Code.REQUEST_TIMEOUT,
+    ),
+)
+async def append_content(
+    upload_id: str,
+    request: Request,
+    here: Here,
+    upload_offset: Annotated[int, Header(ge=0)],
+    content_type: Annotated[str | None, Header(max_length=200)] = None,
+) -> Response:
+    """Send the bytes after `Upload-Offset` (tus 1.0). What came before a cut stays."""
+    if content_type != _OFFSET_TYPE:
+        raise ApiError(code=Code.UNSUPPORTED_FILE_TYPE, detail=f"send pieces as {_OFFSET_TYPE}")
+    upload = await run_in_threadpool(_granted, here, request, upload_id)
+    if upload.status is UploadStatus.STORED or upload.received != upload_offset:
+        raise ApiError(
+            code=Code.UPLOAD_CONFLICT,
+            detail=f"the upload stands at byte {upload.received} and is {upload.status}",
+            headers={"Upload-Offset": str(upload.received)},
+        )
+    digest = await _append(here, request, upload, offset=upload_offset)
+    if digest is not None:
+        upload = await run_in_threadpool(_complete, here, upload, digest)
+        return _standing(upload.size)
+    return _standing((await run_in_threadpool(_granted, here, request, upload_id)).received)
+
+
+def _standing(offset: int) -> Response:
+    return Response(status_code=204, headers={"Upload-Offset": str(offset), **TUS})
+
+
+def upload_ticket(here: Services, upload: Upload) -> UploadTicket:
+    """The signed URL that takes this upload's bytes."""
+    path = f"/v1/uploads/{upload.id}/content"
+    allowed = signatures.grant(
+        "PUT",
+        path,
+        partner=upload.partner,
+        now=utcnow(),
+        size=upload.size,
+        content_type=upload.content_type,
+    )
+    query = signatures.sign(here.secrets, allowed)
+    url = f"{here.settings.public_url.rstrip('/')}{path}?{query}"
+    return ticket(upload, url=url, headers={"Content-Type": upload.content_type})
+
+
+def _granted(here: Services, request: Request, upload_id: str) -> Upload:
+    """The upload a signed URL is for."""
+    allowed = granted(here, "PUT", request)
+    with here.database.begin() as c:
+        upload = uploads.get(c, allowed.partner, upload_id)
+    if upload.status is UploadStatus.EXPIRED:
+        raise ApiError(code=Code.EXPIRED, detail="this upload is gone; make a new one")
+    return upload
+
+
+def granted(here: Services, method: str, request: Request) -> signatures.Grant:
+    """What the signed URL allows: 403 when it is not genuine, 410 when its time is over."""
+    query, path, now = dict(request.query_params), request.url.path, utcnow()
+    try:
+        return signatures.check(here.secrets, method, path, query, now=now)
+    except SignatureInvalid:
+        if not query.get("expires", "").isdigit() or len(query["expires"]) > 12:
+            raise
+        ended = now.fromtimestamp(int(query["expires"]), now.tzinfo)
+        signatures.check(here.secrets, method, path, query, now=ended - timedelta(seconds=1))
+        if ended > now:
+            raise
+        raise ApiError(code=Code.EXPIRED, detail="the time of this URL is over") from None
+
+
+def _check_length(request: Request, upload: Upload) -> None:
+    given = request.headers.get("content-length", "")
+    if not given.isdigit() or int(given) == upload.size:
+        return
+    if int(given) > upload.size:
+        raise ApiError(
+            code=Code.PAYLOAD_TOO_LARGE,
+            detail=f"{upload.size} bytes were announced",
+            members={"max_bytes": upload.size},
+        )
+    raise ApiError(code=Code.VALIDATION_ERROR, detail=f"{upload.size} bytes were announced")
+
+
+def _check_digest(header: str | None, digest: str) -> None:
+    """RFC 9530: a sha-256 in Content-Digest must be that of the bytes."""
+    found = _DIGEST.search(header or "")
+    if found is None:
+        return
+    told = base64.b64encode(bytes.fromhex(digest)).decode()
+    if not hmac.compare_digest(told, found[1]):
+        raise ApiError(
+            code=Code.VALIDATION_ERROR, detail="the bytes are not those of Content-Digest"
+        )
+
+
+async def _append(here: Services, request: Request, upload: Upload, *, offset: int) -> str | None:
+    """Keep the bytes as they come; the digest of the whole file once it is complete."""
+    try:
+        async for block in _blocks(request):
+            offset = await run_in_threadpool(_keep, here, upload, offset, block)
+    except ClientDisconnect:
+        return None
+    if offset < upload.size:
+        return None
+    return await run_in_threadpool(_assembled, here, upload)
+
+
+async def _blocks(request: Request) -> AsyncIterator[bytes]:
+    """The body in blocks that are worth a disk write each; the rest also when the sender is cut."""
+    block = bytearray()
+    try:
+        async for chunk in request.stream():
+            block += chunk
+            if len(block) >= CHUNK:
+                yield bytes(block)
+                block.clear()
+    except ClientDisconnect:
+        if block:
+            yield bytes(block)
+        raise
+    if block:
+        yield bytes(block)
+
+
+async def _digest_of(request: Request) -> str:
+    hasher = sha256()
+    async for chunk in request.stream():
+        hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def _restart(here: Services, upload: Upload) -> None:
+    with here.database.begin() as c:
+        uploads.restart(c, upload.partner, upload.id)
+
+
+def _keep(here: Services, upload: Upload, offset: int, block: bytes) -> int:
+    if offset + len(block) > upload.size:
+        raise ApiError(
+            code=Code.PAYLOAD_TOO_LARGE,
+            detail=f"{upload.size} bytes were announced",
+            members={"max_bytes": upload.size},
+        )
+    try:
+        after = here.files.append(upload.id, offset, [block], most=upload.size)
+        with here.database.begin() as c:
+            uploads.received(c, upload.partner, upload.id, offset=offset, count=len(block))
+    except Conflict as error:
+        raise ApiError(code=Code.UPLOAD_CONFLICT, detail=str(error)) from None
+    return after
+
+
+def _assembled(here: Services, upload: Upload) -> str:
+    stored = here.files.assemble(
+        upload.id, upload.partner, upload.company, size=upload.size, digest=upload.digest
+    )
+    return stored.digest
+
+
+def _complete(here: Services, upload: Upload, digest: str) -> Upload:
+    try:
+        with here.database.begin() as c:
+            return uploads.stored(c, upload.partner, upload.id, digest=digest, size=upload.size)
+    except Conflict as error:
+        raise ApiError(code=Code.UPLOAD_CONFLICT, detail=str(error)) from None

@@ -1,0 +1,385 @@
+"""Runs, proposals, events and result files as the API shows them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from api.schemas.bodies import Instant, Resource
+from api.schemas.companies import CompanyId
+from engine.accounting import Accounting
+from engine.model import Artifact, Event, ProposalRecord, Run, RunStatus
+from engine.proposal import Effect, Option, Question, Repair
+
+RunId = Annotated[str, Field(examples=["run_01JD4F8QZ7V0R8N5Y2M3K4P6W9"])]
+
+
+class CountsBody(Resource):
+    """Row accounting; read = valid + invalid + duplicate + skipped, always."""
+
+    read: int = Field(examples=[100])
+    valid: int = Field(examples=[97])
+    invalid: int = Field(examples=[2])
+    duplicate: int = Field(examples=[1])
+    skipped: int = Field(examples=[0])
+
+
+class ProgressBody(Resource):
+    """How far a running run is."""
+
+    phase: str = Field(examples=["checking rows"])
+    rows_done: int
+    rows_total: int | None
+    message: str
+
+
+class RunError(Resource):
+    """Why a run failed."""
+
+    code: str = Field(examples=["invalid_file_content"])
+    message: str
+
+
+class EffectBody(Resource):
+    """What a change did when it was tried on the run's own rows."""
+
+    fixed: int
+    broken: int
+    changed: int
+    valid_before: int
+    valid_after: int
+    samples: list[dict[str, Any]] = Field(description="row_number, raw, before, after")
+
+
+class OptionBody(Resource):
+    """One answer to a question."""
+
+    id: str
+    label: str
+    changes: list[dict[str, Any]]
+    effect: EffectBody | None
+
+
+class TargetBody(Resource):
+    """What a question is about."""
+
+    sheet: str
+    field: str | None
+    column: str | None
+    affected_count: int
+    sample_values: list[str]
+    error: str
+
+
+class QuestionBody(Resource):
+    """A question in plain language."""
+
+    id: str
+    prompt: str
+    context: str
+    target: TargetBody
+    relevant_columns: list[str]
+    options: list[OptionBody]
+    recommended: str | None
+    allow_custom: bool
+    custom_hint: str
+
+
+class ActionBody(Resource):
+    """Changes that belong together, why, and what they did when tried."""
+
+    id: str
+    kind: str
+    sheet: str
+    field: str | None
+    summary: str
+    evidence: str
+    confidence: float
+    by: str
+    changes: list[dict[str, Any]]
+    effect: EffectBody | None
+
+
+class PatchBody(Resource):
+    """What is applied when the proposal is accepted as it is."""
+
+    summary: str
+    actions: list[ActionBody]
+
+
+class ProposalBody(Resource):
+    """A plan revision that waits for a decision; decide with `If-Match: "<etag>"`."""
+
+    object: Literal["proposal"] = "proposal"
+    id: str = Field(examples=["prop_01JD4F8QZ7V0R8N5Y2M3K4P6W9"])
+    run_id: RunId
+    plan_id: str
+    plan_version: int
+    plan_digest: str
+    etag: str
+    blocking: bool
+    open: bool
+    questions: list[QuestionBody]
+    proposed_patch: PatchBody
+    decision: str | None
+    decided_by: str | None
+    decided_at: Instant | None
+    made_version: int | None
+    created_at: Instant
+
+
+class RunBody(Resource):
+    """One execution of a plan version."""
+
+    object: Literal["run"] = "run"
+    id: RunId
+    run_id: RunId = Field(description="The same as `id`")
+    company_id: CompanyId
+    status: RunStatus
+    poll_url: str = Field(examples=["/v1/runs/run_01JD4F8QZ7V0R8N5Y2M3K4P6W9"])
+    plan_id: str
+    plan_version: int
+    plan_digest: str
+    uploads: list[str]
+    dry_run: bool
+    progress: ProgressBody
+    progress_message: str
+    counts: CountsBody
+    error: RunError | None
+    failed_reason: str | None
+    proposal_id: str | None
+    proposal_url: str | None
+    report_url: str | None
+    needs_attention: ProposalBody | None = Field(description="With expand[]=proposal")
+    report: dict[str, Any] | None = Field(description="With expand[]=report")
+    metadata: dict[str, str]
+    created_at: Instant
+    updated_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+
+
+class EventBody(Resource):
+    """One thing that happened to a run."""
+
+    object: Literal["event"] = "event"
+    id: str = Field(examples=["evt_01JD4F8QZ7V0R8N5Y2M3K4P6W9"])
+    run_id: RunId
+    company_id: CompanyId
+    sequence: int
+    type: str = Field(examples=["run.completed"])
+    data: dict[str, Any]
+    actor: str
+    at: Instant
+
+
+class FileBody(Resource):
+    """One result file of a run."""
+
+    object: Literal["run_file"] = "run_file"
+    name: str = Field(examples=["contacts/valid.csv"])
+    content_type: str
+    size: int
+    records: int
+    sha256: str
+    url: str = Field(description="Needs a key")
+    download_url: str = Field(description="Signed, needs no key, for 15 minutes")
+
+
+class FilesBody(Resource):
+    """Every result file of a run."""
+
+    object: Literal["run_files"] = "run_files"
+    data: list[FileBody]
+
+
+class CellBody(Resource):
+    """One value that failed one rule."""
+
+    file: str
+    sheet: str
+    row_number: int = Field(description="1-based row in the customer's file")
+    column: str | None = Field(description="Header in the customer's file")
+    field: str | None
+    code: str = Field(examples=["invalid_type"])
+    message: str
+    value: str | None
+    severity: str
+
+
+class ReportBody(Resource):
+    """What a run did. New members may come."""
+
+    object: Literal["report"] = "report"
+    run_id: RunId
+    counts: CountsBody
+    content: dict[str, Any] = Field(description="The report: files, sheets, drift, heals, coverage")
+
+
+def counts_body(counts: Accounting) -> CountsBody:
+    """The accounting as the API shows it."""
+    return CountsBody(
+        read=counts.read,
+        valid=counts.valid,
+        invalid=counts.invalid,
+        duplicate=counts.duplicate,
+        skipped=counts.skipped,
+    )
+
+
+def run_body(
+    run: Run,
+    *,
+    proposal: ProposalRecord | None = None,
+    report: dict[str, Any] | None = None,
+) -> RunBody:
+    """The run as the API shows it."""
+    poll = f"/v1/runs/{run.id}"
+    waits = run.status is RunStatus.NEEDS_ATTENTION
+    failed = run.error_code is not None
+    return RunBody(
+        id=run.id,
+        run_id=run.id,
+        company_id=run.company,
+        status=run.status,
+        poll_url=poll,
+        plan_id=run.plan,
+        plan_version=run.plan_version,
+        plan_digest=run.plan_digest,
+        uploads=list(run.uploads),
+        dry_run=run.dry_run,
+        progress=ProgressBody(
+            phase=run.progress.phase,
+            rows_done=run.progress.done,
+            rows_total=run.progress.total,
+            message=run.progress.message,
+        ),
+        progress_message=run.progress.message or run.progress.phase,
+        counts=counts_body(run.counts),
+        error=RunError(code=run.error_code or "", message=run.error_message or "")
+        if failed
+        else None,
+        failed_reason=run.error_code,
+        proposal_id=run.proposal,
+        proposal_url=f"{poll}/proposal" if run.proposal else None,
+        report_url=f"{poll}/report" if run.report else None,
+        needs_attention=proposal_body(proposal) if proposal and waits else None,
+        report=report,
+        metadata=dict(run.metadata),
+        created_at=run.created_at,
+        updated_at=run.updated_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+    )
+
+
+def proposal_body(record: ProposalRecord) -> ProposalBody:
+    """The proposal as the API shows it."""
+    proposal, decision = record.proposal, record.decision
+    return ProposalBody(
+        id=record.id,
+        run_id=record.run,
+        plan_id=record.plan,
+        plan_version=record.plan_version,
+        plan_digest=proposal.plan_digest,
+        etag=proposal.etag,
+        blocking=record.blocking,
+        open=record.open,
+        questions=[_question(each) for each in proposal.questions],
+        proposed_patch=PatchBody(
+            summary=proposal.summary, actions=[_action(each) for each in proposal.repairs]
+        ),
+        decision=str(decision.verdict) if decision else None,
+        decided_by=decision.actor if decision else None,
+        decided_at=record.decided_at,
+        made_version=record.made_version,
+        created_at=record.created_at,
+    )
+
+
+def event_body(event: Event) -> EventBody:
+    """The event as the API shows it."""
+    return EventBody(
+        id=event.id,
+        run_id=event.run,
+        company_id=event.company,
+        sequence=event.sequence,
+        type=event.type,
+        data=dict(event.data),
+        actor=event.actor,
+        at=event.at,
+    )
+
+
+def file_body(artifact: Artifact, *, run: str, download_url: str) -> FileBody:
+    """The result file as the API shows it."""
+    return FileBody(
+        name=artifact.name,
+        content_type=artifact.media_type,
+        size=artifact.size,
+        records=artifact.records,
+        sha256=artifact.digest,
+        url=f"/v1/runs/{run}/files/{artifact.name}",
+        download_url=download_url,
+    )
+
+
+def _question(question: Question) -> QuestionBody:
+    target = question.target
+    return QuestionBody(
+        id=question.id,
+        prompt=question.prompt,
+        context=question.context,
+        target=TargetBody(
+            sheet=target.sheet,
+            field=target.field,
+            column=target.column,
+            affected_count=target.affected,
+            sample_values=list(target.samples),
+            error=target.error,
+        ),
+        relevant_columns=[target.column] if target.column else [],
+        options=[_option(each) for each in question.options],
+        recommended=question.recommended,
+        allow_custom=question.allow_custom,
+        custom_hint=question.custom_hint,
+    )
+
+
+def _option(option: Option) -> OptionBody:
+    return OptionBody(
+        id=option.id,
+        label=option.label,
+        changes=[each.model_dump(mode="json", exclude_defaults=True) for each in option.changes],
+        effect=_effect(option.effect),
+    )
+
+
+def _action(repair: Repair) -> ActionBody:
+    return ActionBody(
+        id=repair.id,
+        kind=str(repair.kind),
+        sheet=repair.sheet,
+        field=repair.field,
+        summary=repair.summary,
+        evidence=repair.evidence,
+        confidence=repair.confidence,
+        by=repair.by,
+        changes=[each.model_dump(mode="json", exclude_defaults=True) for each in repair.changes],
+        effect=_effect(repair.effect),
+    )
+
+
+def _effect(effect: Effect | None) -> EffectBody | None:
+    if effect is None:
+        return None
+    return EffectBody(
+        fixed=effect.fixed,
+        broken=effect.broken,
+        changed=effect.changed,
+        valid_before=effect.valid_before,
+        valid_after=effect.valid_after,
+        samples=[
+            {"row_number": row, "raw": raw, "before": before, "after": after}
+            for row, raw, before, after in effect.samples
+        ],
+    )

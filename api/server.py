@@ -1,0 +1,239 @@
+"""One process: the API, the figures on their own port, and unless told otherwise a worker."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from api.app import Limits, create_app
+from api.deps import Services
+from api.errors import ApiError, Code, problem
+from api.limits import Rate
+from api.metrics import CONTENT_TYPE
+from api.routes.health import unready
+from engine.files import open_files
+from engine.outbound import Outbound
+from engine.pipeline import revise
+from engine.secrets import Keys
+from engine.settings import Settings, load_secrets
+from engine.store.database import open_database
+from engine.webhooks import Sender
+
+HEADER_BYTES = 16_384
+HEADER_SECONDS = 10.0
+#: A reader that takes nothing for so long is gone, whatever its socket says.
+STALLED_SECONDS = 30.0
+DRAIN_SECONDS = 30
+
+log = logging.getLogger("reknit.server")
+
+
+class Protocol(H11Protocol):
+    """uvicorn's own protocol with what it lacks: a limit on headers' time and on stalled readers."""
+
+    _header_timer: asyncio.TimerHandle | None = None
+    _stall_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Headers must be complete soon after the connection."""
+        super().connection_made(transport)
+        self._header_timer = self.loop.call_later(HEADER_SECONDS, self._too_late)
+
+    def data_received(self, data: bytes) -> None:
+        """The clock runs while a request's headers are incomplete."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop("_header_timer")
+        elif self._header_timer is None:
+            self._header_timer = self.loop.call_later(HEADER_SECONDS, self._too_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """No clock outlives its connection."""
+        self._stop("_header_timer")
+        self._stop("_stall_timer")
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The reader does not keep up; it must catch up in time."""
+        super().pause_writing()
+        self._stall_timer = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It did."""
+        self._stop("_stall_timer")
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Bytes that are not HTTP, or headers beyond the limit, get a problem like everything else."""
+        self._refuse(Code.VALIDATION_ERROR, msg)
+
+    def _too_late(self) -> None:
+        self._header_timer = None
+        if not self.transport.is_closing():
+            self._refuse(Code.REQUEST_TIMEOUT, "the request's headers came too slowly")
+
+    def _refuse(self, code: Code, detail: str) -> None:
+        answer = problem(ApiError(code=code, detail=detail), path="", request_id="")
+        head = f"HTTP/1.1 {answer.status_code} Refused\r\nConnection: close\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+        self.transport.write(head.encode() + b"\r\n" + bytes(answer.body))
+        self.transport.close()
+
+    def _stop(self, name: str) -> None:
+        timer = getattr(self, name)
+        if timer is not None:
+            timer.cancel()
+            setattr(self, name, None)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server that tells long-lived answers when it begins to drain."""
+
+    def __init__(self, config: uvicorn.Config, *, draining: threading.Event) -> None:
+        super().__init__(config)
+        self._draining = draining
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal drains, a second one ends at once."""
+        self._draining.set()
+        super().handle_exit(sig, frame)
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Services]:
+    """The services of this process, the database brought up to date; closed at the end."""
+    # Late, because it takes a second that a mere import of this module need not.
+    from engine.work import Work, prepare
+
+    secrets = load_secrets(settings)
+    database = open_database(settings.database, pool=20)
+    with ExitStack() as stack:
+        stack.callback(database.dispose)
+        prepare(database)
+        work = Work(database, settings, revise=revise)
+        stack.callback(work.close)
+        yield Services(
+            settings=settings,
+            secrets=secrets,
+            database=database,
+            files=open_files(settings),
+            work=work,
+            seals=Keys.from_ring(secrets.every("seal")),
+            outbound=outbound(settings),
+        )
+
+
+def outbound(settings: Settings) -> Outbound:
+    """What the operator allows webhooks to reach."""
+    return Outbound(
+        allow_cidrs=tuple(each for each in settings.outbound_cidrs.split(",") if each),
+        allow_http=settings.outbound_http,
+        ports=tuple(int(each) for each in settings.outbound_ports.split(",")),
+    )
+
+
+def serve(settings: Settings, *, host: str, port: int, worker: bool) -> None:
+    """Answer until SIGTERM or SIGINT, then finish what is under way."""
+    with opened(settings) as services, ExitStack() as stack:
+        if worker:
+            stack.callback(started_worker(services))
+        sender = Sender(
+            services.database,
+            keys=services.seals,
+            policy=services.outbound,
+            base_url=settings.public_url,
+        )
+        sender.start()
+        stack.callback(sender.stop)
+        stack.callback(started_figures(services))
+        rate = Rate(requests=settings.rate_requests, seconds=settings.rate_seconds)
+        app = create_app(services, limits=Limits(requests=rate))
+        config = configured(app, host=host, port=port)
+        log.info("serving", extra={"host": host, "port": port, "worker": worker})
+        Server(config, draining=services.draining).run()
+
+
+def configured(app: Any, *, host: str, port: int) -> uvicorn.Config:
+    """uvicorn as we run it, for the server and for tests alike."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        backlog=2048,
+    )
+
+
+def started_worker(services: Services) -> Callable[[], None]:
+    """Start a worker in this process; how to stop it."""
+    from engine.advance import advance
+    from engine.work import Worker
+
+    worker = Worker(services.work, services.files, advance=advance)
+    worker.start()
+    return worker.stop
+
+
+def started_figures(services: Services) -> Callable[[], None]:
+    """Serve health and metrics on their own port, in a thread; how to stop it."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            figures(services),
+            host=services.settings.metrics_host,
+            port=services.settings.metrics_port,
+            log_config=None,
+            lifespan="off",
+            access_log=False,
+        )
+    )
+    thread = threading.Thread(target=server.run, name="figures", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join(5)
+
+    return stop
+
+
+def figures(services: Services) -> Starlette:
+    """The application behind the second port."""
+
+    def metrics(request: Request) -> Response:
+        return Response(services.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    def healthz(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    def readyz(request: Request) -> Response:
+        found = "draining" if services.draining.is_set() else unready(services)
+        return JSONResponse({"status": found or "ready"}, 503 if found else 200)
+
+    return Starlette(
+        routes=[
+            Route("/metrics", metrics),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+        ]
+    )
