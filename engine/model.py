@@ -107,6 +107,13 @@ class FailureCode(StrEnum):
     TIMEOUT = "timed_out"  #: a child ran past its time
 
 
+class Width(StrEnum):
+    """For whom an accepted revision holds."""
+
+    COMPANY = "company"  #: the run's company gets a plan of its own (default)
+    SOURCE = "source"  #: every company of the source
+
+
 class Scope(StrEnum):
     """What a person may do with a key."""
 

@@ -56,17 +56,22 @@ def create_postgresql(server: str, name: str, *, template: str = "template1") ->
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
 
 
-@pytest.fixture(params=BACKENDS)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty, migrated database of each kind."""
-    if request.param == "sqlite":
-        path = tmp_path / "state.db"
+def fresh_url(request: pytest.FixtureRequest, backend: str, folder: Path) -> str:
+    """A copy of the migrated database."""
+    if backend == "sqlite":
+        path = folder / "state.db"
         shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
         return f"sqlite:///{path}"
     server: str = request.getfixturevalue("migrated_postgresql")
     name = f"t{uuid4().hex[:12]}"
     create_postgresql(server, name, template="migrated")
     return server.format(name)
+
+
+@pytest.fixture(params=BACKENDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty, migrated database of each kind."""
+    return fresh_url(request, request.param, tmp_path)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,7 +25,7 @@ from engine.model import (
 from engine.policy import Policy
 from engine.store import events
 from engine.store.database import Instant, insert, newest
-from engine.store.tables import artifacts, runs
+from engine.store.tables import artifacts, findings, runs
 
 
 def add(
@@ -86,6 +87,20 @@ def add(
 def get(c: sa.Connection, partner: str, run: str) -> Run:
     """That run of the partner."""
     row = c.execute(sa.select(runs).where(runs.c.partner == partner, runs.c.id == run)).first()
+    if row is None:
+        raise NotFound(f"there is no run {run}")
+    return _record(row)
+
+
+def lock(c: sa.Connection, partner: str, run: str) -> Run:
+    """The run, which nobody else changes until the transaction ends."""
+    # An update that changes nothing takes the lock in every database.
+    statement = (
+        sa.update(runs)
+        .where(runs.c.partner == partner, runs.c.id == run)
+        .values(sequence=runs.c.sequence)
+    )
+    row = c.execute(statement.returning(runs)).first()
     if row is None:
         raise NotFound(f"there is no run {run}")
     return _record(row)
@@ -157,6 +172,24 @@ def move(
     return moved
 
 
+def requeue(
+    c: sa.Connection,
+    run: Run,
+    *,
+    actor: str,
+    since: Collection[RunStatus],
+    fence: tuple[int, int] | None = None,
+    data: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Run:
+    """The run waits for a worker again, at its next turn; the caller enqueues that turn."""
+    fresh = {"turn": run.turn + 1, "claim": 0, "executor": None}
+    return move(
+        c, run.partner, run.id, RunStatus.QUEUED, actor=actor, since=since,
+        fence=fence or (run.turn, run.claim), data=data, **fresh, **changes,
+    )  # fmt: skip
+
+
 def claim(c: sa.Connection, partner: str, run: str, *, turn: int, executor: str) -> Run:
     """This executor works on that turn from now on; whoever did before is fenced off."""
     now = utcnow()
@@ -187,7 +220,7 @@ def claim(c: sa.Connection, partner: str, run: str, *, turn: int, executor: str)
     return claimed
 
 
-def report(
+def show(
     c: sa.Connection, partner: str, run: str, *, fence: tuple[int, int], progress: Progress
 ) -> bool:
     """Show how far the run is; False when the turn was taken over or has ended."""
@@ -224,10 +257,65 @@ def ask_to_cancel(c: sa.Connection, partner: str, run: str, *, actor: str) -> Ru
     return get(c, partner, run)
 
 
+def canceled_among(c: sa.Connection, working: Sequence[str]) -> list[str]:
+    """Which of these runs, of any partner, somebody asked to cancel."""
+    query = sa.select(runs.c.id).where(runs.c.id.in_(working), runs.c.cancel_requested)
+    return list(c.execute(query.execution_options(across_partners=True)).scalars())
+
+
+def untouched(c: sa.Connection, *, seconds: float, limit: int = 500) -> list[Run]:
+    """Queued and running runs of every partner that did not change for so long."""
+    before = utcnow() - timedelta(seconds=seconds)
+    waiting = (RunStatus.QUEUED, RunStatus.RUNNING)
+    query = sa.select(runs).where(runs.c.status.in_(waiting), runs.c.updated_at < before)
+    query = query.order_by(runs.c.updated_at).limit(limit)
+    return [_record(row) for row in c.execute(query.execution_options(across_partners=True))]
+
+
+def finished(
+    c: sa.Connection,
+    *,
+    before: datetime,
+    limit: int,
+    expired: bool | None = None,
+    swept: bool | None = None,
+) -> list[Run]:
+    """Runs of every partner that ended before that time, with or without these marks."""
+    query = sa.select(runs).where(runs.c.finished_at < before)
+    for wanted, column in ((expired, runs.c.expired_at), (swept, runs.c.swept_at)):
+        if wanted is not None:
+            query = query.where(column.is_not(None) if wanted else column.is_(None))
+    query = query.order_by(runs.c.finished_at).limit(limit)
+    return [_record(row) for row in c.execute(query.execution_options(across_partners=True))]
+
+
+def using(c: sa.Connection, partner: str, company: str, *, upload: str) -> list[Run]:
+    """The company's runs over that upload."""
+    query = sa.select(runs).where(runs.c.partner == partner, runs.c.company == company)
+    return [run for row in c.execute(query) if upload in (run := _record(row)).uploads]
+
+
+def expire(c: sa.Connection, partner: str, run: str) -> None:
+    """The run's files and findings are gone; that it was, and its events, stay."""
+    for table in (artifacts, findings):
+        c.execute(sa.delete(table).where(table.c.partner == partner, table.c.run == run))
+    now = utcnow()
+    mine = (runs.c.partner == partner, runs.c.id == run)
+    c.execute(sa.update(runs).where(*mine).values(expired_at=now, swept_at=now, report=None))
+
+
+def mark_swept(c: sa.Connection, partner: str, run: str) -> None:
+    """No file lies about that the run does not name."""
+    mine = (runs.c.partner == partner, runs.c.id == run)
+    c.execute(sa.update(runs).where(*mine).values(swept_at=utcnow()))
+
+
 def add_artifacts(c: sa.Connection, partner: str, run: str, *, made: Sequence[Artifact]) -> None:
-    """The result files are visible from now on, in place of those of an earlier turn."""
+    """These are the run's result files now; staged tables of an earlier turn stay beside them."""
     mine = (artifacts.c.partner == partner, artifacts.c.run == run)
-    c.execute(sa.delete(artifacts).where(*mine))
+    names = [each.name for each in made]
+    gone = sa.or_(artifacts.c.name.in_(names), ~artifacts.c.name.startswith("staging/"))
+    c.execute(sa.delete(artifacts).where(*mine, gone))
     for each in made:
         c.execute(sa.insert(artifacts).values(run=run, partner=partner, **asdict(each)))
 

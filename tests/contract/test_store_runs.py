@@ -84,8 +84,8 @@ def test_a_new_claim_fences_the_old_worker_off(database: sa.Engine, world: World
         new = runs.claim(c, world.partner.id, run.id, turn=1, executor="w2")
         assert (old.claim, new.claim) == (1, 2)
         said = Progress(phase="execute", done=1)
-        assert not runs.report(c, world.partner.id, run.id, fence=(1, 1), progress=said)
-        assert runs.report(c, world.partner.id, run.id, fence=(1, 2), progress=said)
+        assert not runs.show(c, world.partner.id, run.id, fence=(1, 1), progress=said)
+        assert runs.show(c, world.partner.id, run.id, fence=(1, 2), progress=said)
         with pytest.raises(Superseded):
             runs.move(c, world.partner.id, run.id, RunStatus.COMPLETED, actor="w1", fence=(1, 1))
         runs.move(c, world.partner.id, run.id, RunStatus.COMPLETED, actor="w2", fence=(1, 2))

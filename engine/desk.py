@@ -1,0 +1,37 @@
+"""What the turns of one worker share."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from engine.files import Files
+from engine.model import Run
+from engine.phase import Advance, Context
+from engine.settings import Settings
+
+
+@dataclass
+class Stop:
+    """Why a turn should end now, set by whoever notices: "canceled", "superseded" or "leaving"."""
+
+    reason: str = ""
+
+    def __call__(self) -> bool:
+        """Whether the turn should end; what a sandbox child's watcher asks."""
+        return bool(self.reason)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """The places a turn works with, and the turns that are being worked on."""
+
+    engine: sa.Engine
+    files: Files
+    settings: Settings
+    executor: str
+    advance: Callable[[Context], Advance]
+    enqueue: Callable[[sa.Connection, Run, float], None]  #: after so many seconds
+    working: dict[str, Stop] = field(default_factory=dict)  #: by run
+    stopping: threading.Event = field(default_factory=threading.Event)

@@ -1,0 +1,112 @@
+"""A worker with a tiny pipeline for the tests of durable runs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import sleep
+
+import sqlalchemy as sa
+from records import World, proposal
+
+from engine.accounting import Accounting
+from engine.errors import Canceled, ChildCrashed
+from engine.files import open_files
+from engine.model import Progress, Run, RunStatus
+from engine.phase import Advance, Context
+from engine.proposal import Decision, Proposal, Verdict
+from engine.settings import Settings
+from engine.work import Work, Worker, prepare
+from plans.plan import Plan
+from plans.versions import PlanVersion, next_version
+
+
+def revise(version: PlanVersion, shown: Proposal, decision: Decision) -> PlanVersion:
+    """Renames the e-mail column to what the answer says."""
+    header = decision.answers.get("header", "Mail")
+    text = version.plan.model_dump(mode="json")
+    text["sheets"][0]["columns"][0]["from"] = [{"header": header}]
+    return next_version(version, Plan.model_validate(text), author=decision.actor)
+
+
+def advance(context: Context) -> Advance:
+    """Does what the run's options say: `ask`, `fail`, `sleep`, `crash`, `steps`."""
+    options = context.run.options
+    for step in range(options.get("steps", 2)):
+        context.progress(Progress(phase=f"step {step}", done=step, total=2))
+        for _ in range(int(options.get("sleep", 0) * 20)):
+            if context.cancel():
+                raise Canceled("canceled")
+            sleep(0.05)
+    if options.get("crash"):
+        raise ChildCrashed("the child died")
+    if options.get("fault", 0) > context.run.tries:
+        raise RuntimeError("a fault")
+    counts = Accounting(read=3, valid=2, invalid=1)
+    if options.get("approve"):
+        return approved(context)
+    if options.get("ask") and context.decision is None:
+        asked = proposal(etag=f"{context.run.id}-{context.run.turn}")
+        status, shown = RunStatus.NEEDS_ATTENTION, asked
+    else:
+        status, shown = RunStatus.COMPLETED, None
+    path = context.folder / "valid.csv"
+    path.write_text(f"{context.run.id}\n")
+    stored = context.store_file(path, name="valid.csv", media_type="text/csv", records=2)
+    return Advance(
+        status=status, version=context.version, accounting=counts, proposal=shown,
+        artifacts=(stored,), drifts=({"code": "column_renamed"},),
+    )  # fmt: skip
+
+
+def approved(context: Context) -> Advance:
+    """The import's policy accepted the revision."""
+    shown = proposal(etag=f"{context.run.id}-policy")
+    decision = Decision(etag=shown.etag, verdict=Verdict.ACCEPT, answers={}, actor="policy")
+    return Advance(
+        status=RunStatus.COMPLETED, version=revise(context.version, shown, decision),
+        proposal=shown, approved=decision,
+    )  # fmt: skip
+
+
+def fast(folder: Path, **given: object) -> Settings:
+    return Settings(
+        data_dir=folder,
+        **{
+            "poll_seconds": 0.05, "heartbeat_seconds": 0.3, "dead_seconds": 2.0,
+            "retry_seconds": 0.1, "workers": 4,
+        } | given,
+    )  # fmt: skip
+
+
+@contextmanager
+def working(
+    engine: sa.Engine,
+    settings: Settings,
+    *,
+    step: Callable[[Context], Advance] = advance,
+    patience: float = 5,
+) -> Iterator[Work]:
+    """Work with a worker in this process."""
+    prepare(engine)
+    work = Work(engine, settings, revise=revise)
+    worker = Worker(work, open_files(settings), advance=step)
+    worker.start()
+    try:
+        yield work
+    finally:
+        worker.stop(seconds=patience)
+        work.close()
+
+
+def submit(work: Work, world: World, company: str | None = None, **options: object) -> Run:
+    with work.engine.begin() as c:
+        return work.submit(
+            c, world.partner.id, company=company or world.company.id, options=options,
+            actor="a test",
+        )  # fmt: skip
+
+
+def ended(work: Work, run: Run) -> Run:
+    there = work.wait(run.partner, run.id, seconds=60)
+    assert there.status not in (RunStatus.QUEUED, RunStatus.RUNNING)
+    return there
