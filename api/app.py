@@ -14,6 +14,7 @@ from api.openapi import install_document
 from api.routes import (
     companies,
     docs,
+    drafts,
     health,
     imports,
     keys,
@@ -27,7 +28,7 @@ from api.routes import (
 
 TITLE = "Reknit partner API"
 
-ROUTERS = (companies, sources, plans, uploads, imports, runs, reports, webhooks, keys)
+ROUTERS = (companies, sources, drafts, plans, uploads, imports, runs, reports, webhooks, keys)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,7 +21,7 @@ IMPORT_BYTES = 20_000_000
 BODY_BYTES = 1_000_000
 
 _IMPORT_PATHS = re.compile(r"/v1/(companies/[^/]+/(imports|preview)|plans/infer|.*/preview)$")
-_UPLOAD_PATHS = re.compile(r"/v1/(uploads/[^/]+/content|companies/[^/]+/files)$")
+_UPLOAD_PATHS = re.compile(r"/v1/(uploads/[^/]+/content|companies/[^/]+/files)$|/m/[^/]+/files$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

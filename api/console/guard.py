@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from api.auth import Caller, allowed
-from api.console.look import preferred, render
+from api.console.look import render
 from api.console.sessions import Session, cookie_name, csrf, csrf_fits, read
 from api.console.views import Shell
 from api.deps import Services
@@ -33,9 +33,6 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cache-Control": "no-store",
 }
-
-#: Texts and addresses of what a person can do next.
-Ways = tuple[tuple[str, str], ...]
 
 SAFE = frozenset({"GET", "HEAD"})
 
@@ -177,37 +174,43 @@ def count(request: Request, name: str, rate: Rate, who: str) -> None:
         raise refuse(left)
 
 
-def answer_errors(app: FastAPI, *, ways: Callable[[Request], Ways]) -> None:
-    """Show every error of `app` as a page a person can go on from, by one of `ways`."""
+def answer_errors(app: FastAPI, page: Callable[[Request, ApiError, int], Response]) -> None:
+    """Show every error of `app` as a page a person can go on from."""
 
     # A coroutine, because a plain function would wait for a free thread.
     async def shown(request: Request, error: Exception) -> Response:
         if isinstance(error, SignInNeeded):
             return _to_sign_in(request)
         told = translated(error)
-        status = STATUS[told.code]
-        text = render(
-            "problem.html",
-            language=preferred(request.headers.get("accept-language", "")),
-            heading=_HEADINGS.get(status, "That did not work"),
-            detail=told.detail,
-            ways=ways(request),
-            request_id=request.scope.get("reknit.request_id", "") if status >= 500 else "",
-        )
-        page = html(text, status=status)
-        page.headers.update(told.headers)
-        return page
+        answer = page(request, told, STATUS[told.code])
+        answer.headers.update(told.headers)
+        return answer
 
     known = (SignInNeeded, ApiError, RequestValidationError, HTTPException, *EXCEPTIONS, Exception)
     for kind in known:
         app.add_exception_handler(kind, shown)
 
 
+def problem_page(request: Request, error: ApiError, status: int) -> Response:
+    """An error of the console."""
+    text = render("problem.html", **problem_values(request, error, status))
+    return html(text, status=status)
+
+
+def problem_values(request: Request, error: ApiError, status: int) -> dict[str, str]:
+    """What a page says about an error; the request id only where it helps us to find a fault."""
+    return {
+        "heading": _HEADINGS.get(status, "That did not work"),
+        "detail": error.detail,
+        "request_id": request.scope.get("reknit.request_id", "") if status >= 500 else "",
+    }
+
+
 _HEADINGS = {
     403: "Not allowed",
     404: "Not found",
     409: "It moved on meanwhile",
-    410: "Its time is over",
+    410: "This link has ended",
     412: "The proposal changed meanwhile",
     413: "Too large",
     429: "Too many requests",

@@ -1,6 +1,7 @@
 """How values are shown: the Jinja environment, its filters, and texts in the reader's language."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -101,13 +102,30 @@ def percent(share: float) -> str:
     return f"{min(round(share * 100), 99) if share < 1 else 100} %"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Texts:
+    """One language: English text → its own, and patterns for the sentences that the engine makes."""
+
+    texts: Mapping[str, str]
+    phrases: tuple[tuple[re.Pattern[str], str], ...] = ()
+
+
 @lru_cache
-def texts(language: str) -> Mapping[str, str]:
-    """English text → the text in that language."""
+def texts(language: str) -> Texts:
+    """What is written in that language."""
     if language == SOURCE_LANGUAGE:
-        return {}
-    found: dict[str, str] = json.loads((TEXTS / f"{language}.json").read_text("utf-8"))
-    return found
+        return Texts(texts={})
+    found = json.loads((TEXTS / f"{language}.json").read_text("utf-8"))
+    phrases = tuple((re.compile(each, re.DOTALL), to) for each, to in found["phrases"])
+    return Texts(texts=found["texts"], phrases=phrases)
+
+
+def phrase(text: str, language: str) -> str:
+    """A sentence of the engine in that language; as it is when no pattern knows it."""
+    for pattern, to in texts(language).phrases:
+        if match := pattern.fullmatch(text[:2_000]):
+            return match.expand(to)
+    return text
 
 
 def preferred(accept_language: str, chosen: str = "") -> str:
@@ -119,7 +137,12 @@ def preferred(accept_language: str, chosen: str = "") -> str:
 
 @pass_context
 def _translate(context: Context, text: str) -> str:
-    return texts(context.get("language", SOURCE_LANGUAGE)).get(text, text)
+    return texts(context.get("language", SOURCE_LANGUAGE)).texts.get(text, text)
+
+
+@pass_context
+def _phrase(context: Context, text: str) -> Markup:
+    return visible(phrase(text, context.get("language", SOURCE_LANGUAGE)))
 
 
 @pass_context
@@ -163,6 +186,7 @@ def environment() -> Environment:
         "percent": percent,
         "number": _number,
         "in_words": _in_words,
+        "phrase": _phrase,
     }
     found.globals |= {"_": _translate, "static": asset}
     return found

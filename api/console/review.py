@@ -8,7 +8,7 @@ from starlette.datastructures import FormData
 
 from api.console.guard import Visit, Who, go, needs
 from api.console.runs import note
-from api.console.shown import Names, plan_diff, question_row, repair_row, run_row
+from api.console.shown import Names, headers_of, plan_diff, question_row, repair_row, run_row
 from api.console.views import ReviewPage
 from api.deps import run_of
 from api.errors import ApiError, Code
@@ -59,13 +59,16 @@ def _page(
     source: str,
 ) -> ReviewPage:
     proposal = record.proposal
+    headers = headers_of(names.c, run)
     return ReviewPage(
         run=run_row(names, run),
         proposal=record.id,
         etag=proposal.etag,
         summary=proposal.summary,
         repairs=tuple(repair_row(each, version=version) for each in proposal.repairs),
-        questions=tuple(question_row(each, version=version) for each in proposal.questions),
+        questions=tuple(
+            question_row(each, version=version, headers=headers) for each in proposal.questions
+        ),
         changes=plan_diff(version, _as_proposed(proposal)),
         valid_after=run.counts.valid + gained(proposal),
         source=source,
@@ -82,7 +85,7 @@ def decide(run_id: str, fields: Fields, who: Who) -> Response:
         who.needs(Scope.PLANS_APPROVE)
     with who.here.database.begin() as c:
         run = run_of(c, who.by, run_id)
-        record = _seen(run, proposals.of_run(c, who.by.partner, run.id), fields)
+        record = seen(run, proposals.of_run(c, who.by.partner, run.id), fields)
     decision = decision_of(record.proposal, fields, actor=who.by.actor)
     who.here.work.decide(who.by.partner, run.id, decision, width=width)
     with who.here.database.begin() as c:
@@ -136,7 +139,7 @@ def _answer(fields: FormData, question: str) -> str:
     return str(fields.get(f"own:{question}", "")).strip() if chosen == OWN else chosen
 
 
-def _seen(run: Run, there: list[ProposalRecord], fields: FormData) -> ProposalRecord:
+def seen(run: Run, there: list[ProposalRecord], fields: FormData) -> ProposalRecord:
     """The proposal the form was made from, if it is still the one the run waits for."""
     record = next((each for each in there if each.id == fields.get("proposal")), None)
     if record is None or record.id != run.proposal:

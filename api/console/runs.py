@@ -133,11 +133,12 @@ async def follow(run_id: str, request: Request, who: Who, after: int = 0) -> Res
     run = await run_in_threadpool(_run, who, run_id)
     headers = HEADERS | {"X-Accel-Buffering": "no"}
     return StreamingResponse(
-        _news(who.here, run, after), media_type="text/event-stream", headers=headers
+        news(who.here, run, after), media_type="text/event-stream", headers=headers
     )
 
 
-async def _news(here: Services, run: Run, after: int) -> AsyncIterator[str]:
+async def news(here: Services, run: Run, after: int) -> AsyncIterator[str]:
+    """Server-sent events: progress as it comes, then one that the state changed."""
     said: dict[str, Any] = {}
     quiet = 0.0
     yield "retry: 2000\n\n"

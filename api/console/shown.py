@@ -24,8 +24,8 @@ from api.console.views import (
 from engine.accounting import Accounting
 from engine.errors import NotFound
 from engine.model import Company, Event, PlanRecord, Run
-from engine.proposal import Question, Repair
-from engine.store import companies, plans, sources, uploads
+from engine.proposal import Custom, Question, Repair
+from engine.store import companies, findings, plans, sources, uploads
 from plans.changes import Change, apply
 from plans.document import Document
 from plans.errors import ChangeConflict
@@ -168,8 +168,10 @@ def repair_row(repair: Repair, *, version: PlanVersion | None) -> RepairRow:
     )
 
 
-def question_row(question: Question, *, version: PlanVersion) -> QuestionRow:
-    """A question, with what each of its options changes in the plan."""
+def question_row(
+    question: Question, *, version: PlanVersion, headers: Sequence[str] = ()
+) -> QuestionRow:
+    """A question, with what each option changes in the plan; `headers` to choose a column from."""
     target = question.target
     return QuestionRow(
         id=question.id,
@@ -193,7 +195,14 @@ def question_row(question: Question, *, version: PlanVersion) -> QuestionRow:
         ),
         allow_custom=question.allow_custom,
         custom_hint=question.custom_hint,
+        headers=tuple(headers) if question.custom is Custom.HEADER else (),
     )
+
+
+def headers_of(c: sqlalchemy.Connection, run: Run) -> tuple[str, ...]:
+    """Every header of the run's files, once."""
+    read = findings.of_run(c, run.partner, run.id, kind=findings.Finding.READ)
+    return tuple(dict.fromkeys(header for each in read for header in each["columns"] if header))
 
 
 def plan_diff(version: PlanVersion, changes: Iterable[Change]) -> tuple[Difference, ...]:

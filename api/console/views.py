@@ -225,7 +225,7 @@ class QuestionRow:
     options: tuple[OptionRow, ...]
     allow_custom: bool
     custom_hint: str
-    code: str = ""
+    headers: tuple[str, ...] = ()  #: to choose a column from
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
