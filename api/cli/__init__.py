@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from api.cli import demo, documents, local, serve
+from api.cli import demo, documents, local, operate, serve
 from api.cli.exits import exit_code, shown
 
 EXITS = """\b
@@ -24,7 +24,7 @@ def root() -> None:
     """Import customers' files by a plan, and heal the plan when the files change."""
 
 
-for module in (local, documents, demo, serve):
+for module in (local, documents, demo, serve, operate):
     module.register(root)
 
 

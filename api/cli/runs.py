@@ -1,0 +1,198 @@
+"""`reknit runs|plans`: look at imports, decide, publish and roll back."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from api.cli.state import ACTOR, of_partner, opened, transaction
+
+if TYPE_CHECKING:
+    from engine.model import Run
+
+
+@click.group("runs")
+def runs_group() -> None:
+    """Imports: look, decide, cancel."""
+
+
+@runs_group.command("list")
+@click.option("--status", multiple=True)
+@click.option("--company", default=None)
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON lines.")
+@of_partner
+def list_runs(
+    status: Sequence[str], company: str | None, limit: int, as_json: bool, partner: str
+) -> None:
+    """Runs, newest first."""
+    from engine.model import RunStatus
+    from engine.store import runs
+
+    wanted = [RunStatus(each) for each in status]
+    with transaction() as c:
+        found = runs.page(c, partner, limit=limit, company=company, status=wanted)
+    for each in found:
+        click.echo(json.dumps(_run(each)) if as_json else _line(each))
+
+
+@runs_group.command("show")
+@click.argument("run")
+@of_partner
+def show_run(run: str, partner: str) -> None:
+    """A run with its events, proposal and files, as JSON."""
+    from pydantic import TypeAdapter
+
+    from engine.model import Artifact, Event
+    from engine.proposal import Proposal
+    from engine.store import events, proposals, runs
+
+    with transaction() as c:
+        there = runs.get(c, partner, run)
+        history = events.of_run(c, partner, run, limit=1_000)
+        shown = proposals.open_of(c, partner, run)
+        files = runs.artifacts_of(c, partner, run)
+    proposal = TypeAdapter(Proposal).dump_python(shown.proposal, mode="json") if shown else None
+    told = {
+        **_run(there),
+        "proposal": proposal,
+        "files": TypeAdapter(list[Artifact]).dump_python(files, mode="json"),
+        "events": TypeAdapter(list[Event]).dump_python(history, mode="json"),
+    }
+    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+
+
+@runs_group.command("approve")
+@click.argument("run")
+@click.option("--answer", "answers", multiple=True, metavar="QUESTION=OPTION")
+@click.option("--without", multiple=True, metavar="REPAIR", help="A repair that is not taken.")
+@click.option("--for", "width", type=click.Choice(["company", "source"]), default="company")
+@click.option("--reason", default="")
+@of_partner
+def approve_run(
+    run: str, answers: Sequence[str], without: Sequence[str], width: str, reason: str, partner: str
+) -> None:
+    """Accept the proposed revision, with answers to its questions."""
+    verdict = "answer" if answers else "accept"
+    given = dict(each.partition("=")[::2] for each in answers)
+    _decide(run, partner, verdict=verdict, answers=given, without=without, reason=reason,
+            width=width)  # fmt: skip
+
+
+@runs_group.command("reject")
+@click.argument("run")
+@click.option("--take-valid", is_flag=True, help="Keep the rows that are valid.")
+@click.option("--reason", default="")
+@of_partner
+def reject_run(run: str, take_valid: bool, reason: str, partner: str) -> None:
+    """Turn the proposed revision down."""
+    _decide(run, partner, verdict="take_valid" if take_valid else "reject", reason=reason)
+
+
+@runs_group.command("cancel")
+@click.argument("run")
+@of_partner
+def cancel_run(run: str, partner: str) -> None:
+    """Stop a run."""
+    from engine.store import audit
+
+    with opened() as work:
+        there = work.cancel(partner, run, actor=ACTOR)
+        with work.engine.begin() as c:
+            audit.append(c, partner, actor=ACTOR, action="run.canceled", target=run)
+    click.echo(_line(there))
+
+
+@click.group("plans")
+def plans_group() -> None:
+    """Stored plans."""
+
+
+@plans_group.command("list")
+@of_partner
+def list_plans(partner: str) -> None:
+    """Plans of sources, and companies' own."""
+    from engine.store import plans
+
+    with transaction() as c:
+        for each in plans.page(c, partner, limit=200):
+            owner = each.company or each.source
+            used = f"published {each.published}" if each.published else "draft"
+            click.echo(f"{each.id}  {owner}  {each.name}  {used}, latest {each.latest}")
+
+
+@plans_group.command("publish")
+@click.argument("plan")
+@click.option("--version", "number", type=int, required=True)
+@click.option("--reason", default="")
+@of_partner
+def publish_plan(plan: str, number: int, reason: str, partner: str) -> None:
+    """Imports use that version from now on."""
+    from engine.store import audit, plans
+
+    with transaction() as c:
+        made = plans.publish(c, partner, plan, number, actor=ACTOR, reason=reason)
+        audit.append(c, partner, actor=ACTOR, action="plan.published", target=plan)
+    click.echo(f"{plan} uses version {made.published}")
+
+
+@plans_group.command("rollback")
+@click.argument("plan")
+@click.option("--reason", default="")
+@of_partner
+def rollback_plan(plan: str, reason: str, partner: str) -> None:
+    """Imports use what was published before."""
+    from engine.store import audit, plans
+
+    with transaction() as c:
+        made = plans.rollback(c, partner, plan, actor=ACTOR, reason=reason)
+        audit.append(c, partner, actor=ACTOR, action="plan.rolled_back", target=plan)
+    click.echo(f"{plan} uses version {made.published}")
+
+
+def _decide(run: str, partner: str, *, width: str = "company", **given: Any) -> None:
+    from engine.errors import Conflict
+    from engine.model import Width
+    from engine.proposal import Decision, Verdict
+    from engine.store import audit, proposals
+
+    with opened() as work:
+        with work.engine.begin() as c:
+            shown = proposals.open_of(c, partner, run)
+        if shown is None:
+            raise Conflict(f"run {run} waits for no decision")
+        decision = Decision(
+            etag=shown.proposal.etag,
+            verdict=Verdict(given["verdict"]),
+            answers=given.get("answers", {}),
+            without=tuple(given.get("without", ())),
+            actor=ACTOR,
+            reason=given["reason"],
+        )
+        there = work.decide(partner, run, decision, width=Width(width))
+        with work.engine.begin() as c:
+            audit.append(c, partner, actor=ACTOR, action="run.decided", target=run)
+    click.echo(_line(there))
+
+
+def _line(run: "Run") -> str:
+    counts = f"{run.counts.valid}/{run.counts.read} valid"
+    why = f"  {run.error_code}: {run.error_message}" if run.error_code else ""
+    told = run.progress.message or run.progress.phase
+    return f"{run.id}  {run.status:<15}  {counts}  {run.created_at:%F %T}  {told}{why}"
+
+
+def _run(run: "Run") -> dict[str, Any]:
+    from pydantic import TypeAdapter
+
+    from engine.model import Run
+
+    told: dict[str, Any] = TypeAdapter(Run).dump_python(run, mode="json")
+    return told
+
+
+def register(root: click.Group) -> None:
+    """Add the commands of this module."""
+    for group in (runs_group, plans_group):
+        root.add_command(group)
