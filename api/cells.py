@@ -72,7 +72,7 @@ def records(files: Files, artifact: Artifact, start: int) -> Iterator[tuple[list
             # Inside a quoted cell the number of quotes so far is odd.
             if record.count(b'"') % 2 == 0:
                 at += len(record)
-                yield next(csv.reader([record.decode().removesuffix("\n")])), at
+                yield next(csv.reader([record.decode().rstrip("\r\n")])), at
                 record = b""
         held = record + held
     if held.strip():

@@ -1,10 +1,6 @@
 """Imports: start a run over files, rows or CSV text, or only look at what would happen."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import sqlalchemy
 from fastapi import APIRouter
@@ -12,20 +8,21 @@ from fastapi.responses import Response
 
 from api.answers import created, done
 from api.auth import Caller
-from api.deps import By, Here, Services, company_of, plan_of, upload_of
+from api.deps import By, Here, company_of, plan_of, upload_of
 from api.errors import ApiError, Code, ProblemItem
+from api.inputs import on_disk, ready
 from api.once import OnlyOnce
 from api.operations import op
 from api.previews import preview_body
 from api.quotas import run_allowed
 from api.routes.runs import expanded
-from api.schemas.imports import MAX_WAITED_ROWS, Data, ImportFile, NewImport, Preview, PreviewBody
+from api.schemas.imports import MAX_WAITED_ROWS, Data, NewImport, Preview, PreviewBody
 from api.schemas.runs import RunBody
 from api.waiting import Prefer, told, waited, wished
-from engine.errors import Conflict
-from engine.files import Stored, content_key
-from engine.model import Company, PlanVersionRecord, Run, Scope, Upload, UploadStatus, utcnow
-from engine.pipeline import Box, InputFile
+from engine.errors import Conflict, NotFound
+from engine.files import Stored
+from engine.model import Company, PlanVersionRecord, Run, Scope, Upload, utcnow
+from engine.pipeline import Box
 from engine.policy import Policy
 from engine.preview import look
 from engine.store import plans, uploads
@@ -126,7 +123,7 @@ def preview_import(company_id: str, body: Preview, here: Here, by: By, once: Onl
         version = _version(c, by, company, body)
         _check_mapping(version, body)
         given = _given(c, by, company_id, body)
-    with _on_disk(here, body, given) as (files, folder):
+    with on_disk(here, given, inline=_inline(body)) as (files, folder):
         seen = look(
             version.version,
             files,
@@ -211,45 +208,8 @@ def _announced(
 
 def _given(c: sqlalchemy.Connection, by: Caller, company: str, body: Data) -> tuple[Upload, ...]:
     """The uploads the call names: of this company, and complete."""
-    return tuple(
-        _ready(upload_of(c, by, each.upload_ref), company, each) for each in body.files or ()
-    )
-
-
-def _ready(upload: Upload, company: str, file: ImportFile) -> Upload:
-    if upload.company != company:
-        raise ApiError(code=Code.NOT_FOUND, detail=f"this company has no upload {file.upload_ref}")
-    if upload.status is UploadStatus.EXPIRED:
-        raise ApiError(code=Code.EXPIRED, detail=f"upload {upload.id} is gone; send the file again")
-    if upload.status is not UploadStatus.STORED:
-        raise Conflict(
-            f"upload {upload.id} is not complete: {upload.received} of {upload.size} bytes"
-        )
-    return upload
-
-
-@contextmanager
-def _on_disk(
-    here: Services, body: Data, given: tuple[Upload, ...]
-) -> Iterator[tuple[tuple[InputFile, ...], Path]]:
-    """The data as files of this machine, in a folder that goes away."""
-    with TemporaryDirectory(prefix="reknit-") as name:
-        folder = Path(name).resolve()
-        inline = _inline(body)
-        if inline is not None:
-            path = folder / "inline"
-            path.write_bytes(inline[2])
-            files: tuple[InputFile, ...] = (InputFile(name=inline[0], path=path),)
-        else:
-            files = tuple(
-                InputFile(name=each.name, path=_local(here, each, folder)) for each in given
-            )
-        work = folder / "work"
-        work.mkdir()
-        yield files, work
-
-
-def _local(here: Services, upload: Upload, folder: Path) -> Path:
-    digest = upload.digest or ""
-    key = content_key(upload.partner, upload.company, digest)
-    return here.files.fetch(key, folder, digest=digest)
+    given = tuple(ready(upload_of(c, by, each.upload_ref)) for each in body.files or ())
+    for each in given:
+        if each.company != company:
+            raise NotFound(f"company {company} has no upload {each.id}")
+    return given

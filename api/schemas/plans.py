@@ -5,9 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api.schemas.bodies import Body, Count, Instant, Line, Resource, Text
-from api.schemas.companies import CompanyId, SourceId
+from api.schemas.companies import CompanyId, SourceId, TemplateName
+from api.schemas.uploads import UploadRef
 from engine.model import PlanRecord, PlanVersionRecord
 from engine.store.plans import Publication
+from plans.document import dump
 from plans.errors import PlanInvalid
 from plans.plan import Plan
 from plans.template import Template
@@ -74,7 +76,10 @@ class ReplayVersion(Body):
 class Infer(Body):
     """A draft plan and templates from sample files."""
 
-    uploads: Annotated[tuple[str, ...], Field(min_length=1, max_length=20)]
+    uploads: Annotated[tuple[UploadRef, ...], Field(min_length=1, max_length=20)]
+    templates: Annotated[tuple[TemplateName, ...], Field(max_length=200)] = Field(
+        default=(), description="Stored templates to map onto; none: new ones are drafted"
+    )
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = "draft"
 
 
@@ -125,6 +130,14 @@ class VersionBody(Resource):
     reason: str
     run_id: str | None = Field(description="The run whose decision made it")
     created_at: Instant
+
+
+class DraftBody(Resource):
+    """A plan nobody has stored yet: as an object, and as YAML to edit."""
+
+    object: Literal["plan_draft"] = "plan_draft"
+    document: dict[str, Any]
+    yaml: str
 
 
 class DifferenceBody(Resource):
@@ -195,6 +208,12 @@ def version_body(record: PlanVersionRecord, *, published: int | None) -> Version
         run_id=record.run,
         created_at=record.created_at,
     )
+
+
+def draft_body(draft: Plan) -> DraftBody:
+    """The draft as the API shows it."""
+    document = draft.model_dump(mode="json", exclude_defaults=True)
+    return DraftBody(document=document, yaml=dump(draft))
 
 
 def difference_body(each: Difference) -> DifferenceBody:

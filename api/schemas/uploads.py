@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from api.schemas.bodies import Body, Instant, Line, Resource
+from api.schemas.bodies import Body, Instant, Resource, Text
 from api.schemas.companies import CompanyId
 from engine.model import Upload
 
@@ -15,7 +15,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class NewUpload(Body):
     """What is going to come: exactly so many bytes of this type."""
 
-    name: Annotated[str, Field(min_length=1, max_length=1_000, examples=["contacts.csv"])]
+    name: Annotated[Text, Field(min_length=1, max_length=1_000, examples=["contacts.csv"])]
     content_type: Annotated[
         str, Field(pattern=r"^[a-zA-Z0-9!#$&^_.+-]{1,60}/[a-zA-Z0-9!#$&^_.+-]{1,100}$")
     ] = Field(default="application/octet-stream", examples=["text/csv"])
@@ -30,7 +30,7 @@ class UploadBody(Resource):
     id: UploadRef
     upload_ref: UploadRef = Field(description="The same as `id`, as imports call it")
     company_id: CompanyId
-    name: Line = Field(examples=["contacts.csv"])
+    name: str = Field(examples=["contacts.csv"])
     content_type: str = Field(examples=["text/csv"])
     size: int = Field(examples=[1048576])
     status: str = Field(description="waiting, stored or expired; more may come")
