@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.errors import SourceCode
 from engine.intake import dialect, encoding, table
+from engine.intake.dialect import Detected
 from engine.intake.encoding import Encoding
 from engine.intake.parse import Dialect, Record, parse
 from engine.intake.rows import HEAD, Reading, blank, check, source, stage_rows, units_between
@@ -22,6 +23,8 @@ from engine.intake.table import Region
 SAMPLE = 1 << 20
 #: A file with NUL bytes and more control characters than this is no text.
 MAX_CONTROL = 0.05
+#: Below this confidence both readings are shown.
+SURE = 0.7
 
 
 def stage_delimited(reading: Reading) -> Staged:
@@ -43,7 +46,7 @@ def stage_delimited(reading: Reading) -> Staged:
         "newline": newline,
         "choices": (found.choice, *chosen.choices),
     }
-    notes = (*reading.notes, *_text_notes(sample))
+    notes = (*reading.notes, *_text_notes(sample), *_unsure(sample, chosen))
     reading = replace(reading, facts={**reading.facts, **facts}, notes=notes)
     try:
         return _stage_plain(reading, found, chosen.dialect, sample, newline)
@@ -76,6 +79,24 @@ def _text_notes(sample: str) -> tuple[ReadNote, ...]:
     return (ReadNote(code=ReadCode.MOJIBAKE, message=message, count=count),) if count else ()
 
 
+def _unsure(sample: str, chosen: Detected) -> tuple[ReadNote, ...]:
+    """Both readings of the first lines, where another delimiter is nearly as likely."""
+    choice = chosen.choices[0]
+    if choice.confidence >= SURE or not choice.others:
+        return ()
+    other = replace(chosen.dialect, delimiter=choice.others[0][0])
+    message = (
+        f"the delimiter may be {choice.value!r} ({_preview(sample, chosen.dialect)}) "
+        f"or {other.delimiter!r} ({_preview(sample, other)}); say which in `read:`"
+    )
+    return (ReadNote(code=ReadCode.UNSURE, message=message),)
+
+
+def _preview(sample: str, used: Dialect) -> str:
+    records = islice(parse(io.StringIO(sample, newline=""), used), 2)
+    return " / ".join(" | ".join(cell[:30] for cell in each.cells[:6]) for each in records)
+
+
 def _stage_plain(
     reading: Reading, found: Encoding, used: Dialect, sample: str, newline: str
 ) -> Staged:
@@ -91,7 +112,13 @@ def _stage_plain(
     start = found.skip + _offset(sample, records[region.first].line)
     crlf, out = newline == "\r\n", reading.out()
     prove = partial(scan, delimiter=used.delimiter, width=region.width, limits=reading.limits)
-    whole = _scan(prove, reading, start, out if crlf else None, crlf=crlf)
+    whole = _scan(
+        partial(prove, header=_header_line(records, region)),
+        reading,
+        start,
+        out if crlf else None,
+        crlf=crlf,
+    )
     below = _below(reading, whole, used, region.width)
     kept = whole.records - len(below)
     if any(each < kept for each in whole.odd):
@@ -121,6 +148,10 @@ def _stage_plain(
         shards=_trim(staged, count),
         breaks=_breaks(blanks, region.first + 1, count),
     )
+
+
+def _header_line(records: list[Record], region: Region) -> bytes:
+    return records[region.header[0]].text.encode() if len(region.header) == 1 else b""
 
 
 def _scan(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from engine.errors import SourceError
+from engine.intake import consult
 from engine.intake.parse import Dialect, Record, parse
 from engine.intake.source import Choice
 from plans.plan import Read
@@ -27,6 +28,8 @@ PRIORS = {
 RARE = 0.7
 #: The score of reading every line as one cell; what is worse is no delimiter.
 SINGLE = 0.3
+#: From this share of the best score on a reading is close; what one vote of a sniffer adds.
+CLOSE, VOTE = 0.8, 0.1
 SAMPLE, ROWS, TINY = 1 << 16, 300, 6
 _SHAPES = (
     ("empty", re.compile(r"\s*")),
@@ -56,6 +59,12 @@ def detect(text: str, read: Read) -> Detected:
     """The dialect of a sample of text (cut at a line end), keeping what `read` says."""
     text = _whole_lines(text[: SAMPLE + 1])
     scores = {each: _score(text, each) for each in _candidates(text, read)}
+    if read.delimiter is None and _close(scores):
+        votes = consult.delimiters(text)
+        scores = {
+            each: score * (1 + VOTE * votes.count(each.delimiter.strip(" ") or " "))
+            for each, score in scores.items()
+        }
     dialect = max(scores, key=lambda each: scores[each])
     best = scores[dialect]
     others: dict[str, float] = {}
@@ -80,6 +89,16 @@ def detect(text: str, read: Read) -> Detected:
             _choice("escape", dialect.escape, given=read.escape is not None),
         ),
     )
+
+
+def _close(scores: dict[Dialect, float]) -> bool:
+    """Whether another delimiter reads nearly as well as the best."""
+    best: dict[str, float] = {}
+    for each, score in scores.items():
+        name = each.delimiter.strip(" ")
+        best[name] = max(best.get(name, 0.0), score)
+    ordered = sorted(best.values(), reverse=True)
+    return len(ordered) > 1 and ordered[0] > 0 and ordered[1] > CLOSE * ordered[0]
 
 
 def _choice(what: str, value: str, *, given: bool) -> Choice:
@@ -156,7 +175,7 @@ def _score(text: str, dialect: Dialect) -> float:
     rows = [each.cells for each in filled if len(each.cells) == width]
     prior = PRIORS.get(dialect.delimiter, 0.9)
     if width == 1:
-        return SINGLE * prior * _unbroken(filled)
+        return SINGLE * _unbroken(filled) if dialect.delimiter == "," else 0.0
     # A few lines above and below the table are no evidence against it.
     agree = len(rows) / max(1, len(filled) - _around(filled, width))
     if prior < RARE and (len(rows) < 3 or agree < 0.9):

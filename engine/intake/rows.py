@@ -57,6 +57,7 @@ class _Count:
     breaks: list[tuple[int, int]] = field(default_factory=list)
     broken: list[BrokenRow] = field(default_factory=list)
     blank: int = 0
+    headers: list[int] = field(default_factory=list)  #: rows that repeat the header
     short: int = 0
     first_short: int | None = None
     stray: int = 0
@@ -79,7 +80,7 @@ def stage_rows(
     with Writer(out, region.width) as writer:
         below = _write(body, region, writer, count, reading, foot=foot)
     shards = index(writer, reading.limits)
-    skipped = count.blank + len(below) + units_between(region)
+    skipped = count.blank + len(count.headers) + len(below) + units_between(region)
     if writer.records == 0 and count.broken and count.broken[0].code == UNCLOSED:
         raise unclosed(count.broken[0].line, reading)
     return Staged(
@@ -164,6 +165,11 @@ def blank(cells: Sequence[str], width: int) -> bool:
     return not any(cells) or (len(cells) == 1 < width and not cells[0].strip())
 
 
+def is_header(cells: Sequence[str], region: Region) -> bool:
+    """Whether a record repeats a header of one row, as joined exports and page breaks do."""
+    return len(region.header) == 1 and len(cells) > 1 and tuple(cells) == region.columns
+
+
 def _write(
     body: Iterable[Record],
     region: Region,
@@ -183,6 +189,8 @@ def _write(
             reading.report(record.row)
         if blank(record.cells, region.width):
             count.blank += 1
+        elif is_header(record.cells, region):
+            count.headers.append(record.row)
         elif (last and record.row > last) or (other and record.row >= other):
             below.append(record)
         elif record.problem and record.problem != STRAY:
@@ -248,6 +256,16 @@ def _notes(count: _Count, below: Sequence[Record]) -> list[ReadNote]:
         message = "rows below the table: " + " ".join(filter(None, below[0].cells))[:200]
         notes.append(
             ReadNote(code=ReadCode.FOOTER, message=message, count=len(below), row=below[0].row)
+        )
+    if count.headers:
+        message = "the header again among the rows"
+        notes.append(
+            ReadNote(
+                code=ReadCode.REPEATED_HEADER,
+                message=message,
+                count=len(count.headers),
+                row=count.headers[0],
+            )
         )
     if count.short:
         message = "rows with fewer cells than the header, filled with empty ones"

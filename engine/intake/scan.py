@@ -59,10 +59,11 @@ def scan(
     width: int,
     crlf: bool,
     limits: IntakeLimits,
+    header: bytes = b"",
     write: Callable[[Bytes], object] | None = None,
     report: Callable[[int], object] | None = None,
 ) -> Scan:
-    """Count and check every record; raises NotPlain.
+    """Count and check every record; raises NotPlain. No record may be the `header` line again.
 
     `write` gets the canonical bytes of each block: line ends as LF, blank records left out.
     """
@@ -72,6 +73,8 @@ def scan(
     odd: list[int] = []
     tail: list[tuple[int, int]] = []
     for block in _blocks(path, start, delimiter, width, crlf=crlf, limits=limits):
+        if header and header in block.data.tobytes():
+            raise NotPlain("the header again among the rows")
         blanks += (np.flatnonzero(block.blank) + records).tolist()
         odd += (np.flatnonzero(block.odd) + records).tolist()
         if len(odd) > TAIL:

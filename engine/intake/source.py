@@ -31,6 +31,7 @@ class ReadCode(StrEnum):
     EMPTY_HEADER = "empty_header"  #: a column without a name
     NO_HEADER = "no_header"  #: the first row is data
     MULTI_ROW_HEADER = "multi_row_header"  #: several rows joined into one header
+    REPEATED_HEADER = "repeated_header_skipped"  #: the header again among the rows
     UNITS_ROW = "units_row_skipped"  #: a row of units below the header
     MIXED_ENCODING = "mixed_encoding"  #: lines in another encoding than the file's
     MOJIBAKE = "mojibake"  #: text that looks decoded wrongly before it came here

@@ -11,6 +11,7 @@ from plans.plan import Read
 _NUMBER = re.compile(r"[-+(]?[$€£¥]?\s?\d[\d.,'\u2019 ]*%?\)?[$€£¥]?|[-+]?\d*\.?\d+[eE][-+]?\d+")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d\d(:\d\d)?.*")
 _OTHER = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+|(?i:true|false|yes|no|null|n/a)|-")
+_CODE = re.compile(r"[A-Za-z]{0,4}[-_/.]?\d{2,}[\d./_-]*")
 _TOTAL = re.compile(r"(?i)\W*(grand\s+|sub\s?)?(total|sum|summe|gesamt|totals|totale|итого|合计)\b")
 
 _REMARK = re.compile(
@@ -53,8 +54,9 @@ def find(rows: Sequence[Cells], read: Read) -> Region:
     if end is not None:
         message = f"another table begins in row {end + 1}; say `header_row: {end + 1}` to read it"
         notes.append(ReadNote(code=ReadCode.OTHER_TABLE, message=message, row=end + 1))
-    width = max([width, *(len(_trim(rows[at])) for at in header)])
-    columns = _columns([rows[at] for at in header], width)
+    names = [_fitted(rows[at], width) for at in header]
+    width = max([width, *map(len, names)])
+    columns = _columns(names, width)
     choice = Choice(
         what="header",
         value=",".join(str(at + 1) for at in header) or "none",
@@ -110,6 +112,8 @@ def _header(rows: Sequence[Cells], width: int, read: Read) -> tuple[tuple[int, .
         present, sure = False, 1.0
     elif read.has_header or read.header_row is not None or read.header_rows:
         present, sure = True, 1.0
+    if not present and read.has_header is None and (named := _names_above(rows, top)) is not None:
+        return (named,), named + 1, 0.6
     if not present:
         return (), top if read.first_row is None else read.first_row - 1, sure
     bottom = top + (read.header_rows or _depth(rows, top, width))
@@ -197,13 +201,14 @@ def _shape(cell: str) -> str:
         return "n"
     if _DATE.fullmatch(text):
         return "d"
-    return "o" if _OTHER.fullmatch(text) else "t"
+    return "o" if _OTHER.fullmatch(text) or _CODE.fullmatch(text) else "t"
 
 
 def _has_header(rows: Sequence[Cells], top: int, width: int) -> tuple[bool, float]:
     if top >= len(rows):
         return False, 0.5
-    head, body = rows[top], [cells for cells in rows[top + 1 : top + 200] if len(cells) == width]
+    head = rows[top]
+    body = [each for each in rows[top + 1 : top + 200] if len(each) == width and each != head]
     names = [cell.strip() for cell in head if cell.strip()]
     shapes = [_shape(cell) for cell in head]
     if not body:
@@ -252,6 +257,18 @@ def _column_kind(rows: Sequence[Cells], at: int) -> str:
     return usual if kinds[usual] >= 0.8 * kinds.total() else ""
 
 
+def _names_above(rows: Sequence[Cells], top: int) -> int | None:
+    """The last row of several names above a row that is data; rows with values may be between."""
+    for at in range(top - 1, -1, -1):
+        names = [cell for cell in rows[at] if cell.strip()]
+        if any(_shape(name) != "t" for name in names):
+            continue
+        if names:
+            wide = len(rows[at]) == len(rows[top]) and len(names) >= 3
+            return at if wide and len(set(names)) == len(names) else None
+    return None
+
+
 def _merged_above(rows: Sequence[Cells], top: int, bottom: int, width: int) -> int:
     """Also take rows above that name what is empty or twofold in the header alone."""
     while top > 0:
@@ -296,6 +313,15 @@ def _columns(header: Sequence[Cells], width: int) -> tuple[str, ...]:
         " ".join(part.strip() for part in parts if part.strip())
         for parts in zip(*filled, strict=True)
     )
+
+
+def _fitted(row: Cells, width: int) -> Cells:
+    """Header cells without the one nameless cell too many, if that is what is wrong with them."""
+    cells = _trim(row)
+    nameless = [at for at, cell in enumerate(cells) if not cell.strip()]
+    if len(cells) != width + 1 or len(nameless) != 1:
+        return cells
+    return [*cells[: nameless[0]], *cells[nameless[0] + 1 :]]
 
 
 def _pad(row: Cells, width: int) -> list[str]:
