@@ -2,10 +2,17 @@
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from api.cli.folder import FolderRun
+
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
+
+#: What a person who knows the customer would say about the default case.
+MEANINGS = {"Product Qualified Lead": "qualified", "Churned": "former"}
 
 
 @click.command("demo")
@@ -46,13 +53,29 @@ def demo(case: str, out: Path) -> None:
     made = imported("drifted", "Months later: the same export, but the CRM changed it")
     if made.status is not Status.NEEDS_ATTENTION:
         return
-    click.secho("\n── A person accepts the proposed revision", bold=True)
+    click.secho("\n── A person answers, accepts the revision, and the run goes on", bold=True)
     made = folder.decide(
-        out / "drifted", verdict="accept", answers={}, without=(), reason="demo", progress=None
+        out / "drifted",
+        verdict="accept",
+        answers=_answers(made),
+        without=(),
+        reason="demo",
+        progress=None,
     )
     show.run(made, out / "drifted", as_json=False)
     for path in sorted((out / "drifted" / "results").rglob("valid.csv")):
         click.echo(f"valid rows: {path}")
+
+
+def _answers(made: "FolderRun") -> dict[str, str]:
+    """An answer for every question about a value whose meaning is known."""
+    answers = {}
+    for question in made.attempt.proposal.questions if made.attempt.proposal else ():
+        for value in question.target.samples[:1]:
+            if value in MEANINGS:
+                answers[question.id] = MEANINGS[value]
+                click.echo(f"{question.prompt} → {MEANINGS[value]}")
+    return answers
 
 
 def register(root: click.Group) -> None:
