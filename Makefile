@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --pyt
 	--exclude-newer "7 days"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock
+.PHONY: help demo test evals check format lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -17,6 +17,9 @@ demo: $(READY)  ## import a CRM export, drift it, heal it, answer its questions
 
 test: $(READY)  ## every test but benchmarks and faults
 	$(BIN)/python -m pytest $(ARGS)
+
+evals: $(READY)  ## score mapping and healing (FOLDERS="…" for other task files)
+	$(BIN)/python -m evals $(FOLDERS) $(ARGS)
 
 check: $(READY)  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check

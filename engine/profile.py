@@ -3,7 +3,7 @@
 Reads the customer's bytes: call it in a sandbox child.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,11 +108,14 @@ def readings(staged: Staged, index: int, *, formats: tuple[str, ...] = ()) -> tu
     )
 
 
-def of_values(samples: list[str], *, header: str, index: int = 0) -> ColumnProfile:
-    """Profile a list of values (of an example, or another column); rows are the values."""
-    long = pa.table({"c": pa.array([index] * len(samples), pa.int32()), "v": pa.array(samples)})
-    facts = _facts(long)
-    return _column(index, header, len(samples), facts.get(index))
+def of_values(columns: Sequence[tuple[str, Sequence[str]]]) -> tuple[ColumnProfile, ...]:
+    """Profile columns given as (header, values): examples, or what another file had."""
+    owners = [at for at, (_, cells) in enumerate(columns) for _ in cells]
+    cells = [cell for _, cells in columns for cell in cells]
+    facts = _facts(pa.table({"c": pa.array(owners, pa.int32()), "v": pa.array(cells, pa.string())}))
+    return tuple(
+        _column(at, header, len(cells), facts.get(at)) for at, (header, cells) in enumerate(columns)
+    )
 
 
 def _profiles(table: pa.Table, staged: Staged) -> tuple[ColumnProfile, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from engine.binding.bound import Binding, Bound, Pass
+from engine.binding.learned import learn
 from engine.binding.matching import match
 from engine.binding.memory import Memory, Remembered, Scope, Trust, shape
 from engine.binding.passes import PASSES, Claim, Task, Wanted
@@ -45,8 +46,16 @@ def bind(
     """Which column feeds which field. What is not sure is a candidate, never a binding."""
     told = _given(given or {}, template, source)
     wanted = _wanted(sheet, template, told)
+    mapped = [mapping.field for mapping in sheet.mappings]
     task = Task(
-        template=template.template, source=source, profile=profile, memory=memory, given=told
+        template=template.template,
+        source=source,
+        profile=profile,
+        memory=memory,
+        given=told,
+        learned=learn(memory, template=template.template) if memory else None,
+        unmapped=tuple(each for each in template.fields if each.name not in mapped),
+        places={field: at / max(len(mapped) - 1, 1) for at, field in enumerate(mapped)},
     )
     taken, doubts = _claims(task, wanted)
     fields = list(dict.fromkeys(feed[0] for each in wanted for feed in each.feeds))
@@ -67,6 +76,7 @@ def _claims(task: Task, wanted: tuple[Wanted, ...]) -> tuple[dict[Wanted, Claim]
     """The claims that stand, and those that were too weak or too close to call."""
     taken: dict[Wanted, Claim] = {}
     doubts: list[Claim] = []
+    contested: set[Wanted] = set()
     free = set(range(len(task.source.columns)))
     for finder in PASSES:
         left = [each for each in wanted if each not in taken]
@@ -74,12 +84,16 @@ def _claims(task: Task, wanted: tuple[Wanted, ...]) -> tuple[dict[Wanted, Claim]
             break
         claims = finder(task, left, free)
         for claim in sorted(claims, key=lambda each: (-each.score, each.column)):
-            rival = _rival(claim, claims, free)
             shared = claim.by is Pass.GIVEN
             if claim.wanted in taken or not (shared or claim.column in free):
                 continue
-            if claim.score < SURE or claim.score - rival < MARGINS.get(claim.by, 0.0):
+            close = claim.score - _rival(claim, claims, free) < MARGINS.get(claim.by, 0.0)
+            torn = claim.wanted in contested and claim.by is not Pass.REMEMBERED
+            if claim.score < SURE or close or torn:
                 doubts.append(claim)
+                if claim.score >= SURE:
+                    # Two columns of one meaning: no later, weaker look settles that.
+                    contested.add(claim.wanted)
                 continue
             taken[claim.wanted] = claim
             free.discard(claim.column)

@@ -1,12 +1,14 @@
 """The passes, cheapest first: each claims columns for what earlier ones left open."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.binding.bound import Pass
 from engine.binding.fit import TELLING, fit, known
+from engine.binding.learned import Learned, support
 from engine.binding.memory import Memory, shape
-from engine.binding.similar import similarity
+from engine.binding.pairs import Side
+from engine.binding.score import scores
 from engine.binding.words import concepts, normalised
 from engine.intake.source import Source
 from engine.profile import Profile
@@ -52,11 +54,17 @@ class Task:
     profile: Profile
     memory: Memory
     given: Mapping[tuple[str, int], int]
+    learned: Learned | None = None
+    unmapped: tuple[TemplateField, ...] = ()  #: fields of the template that nothing feeds
+    places: Mapping[str, float] = field(default_factory=dict)  #: of fields, 0 first … 1 last
 
     def header(self, column: int) -> str:
         """The column's header as it stands."""
         return self.source.columns[column]
 
+
+#: A weaker claim is not even worth asking about.
+WORTH = 0.2
 
 Claims = list[Claim]
 Finder = Callable[[Task, Collection[Wanted], Collection[int]], Claims]
@@ -162,19 +170,23 @@ def synonym(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Cl
     return claims
 
 
-def fuzzy(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Claims:
-    """Headers close enough, weighed with how the values fit."""
+def likely(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Claims:
+    """Everything that speaks for a pair, weighed into one calibrated confidence."""
+    asked, columns = list(wanted), sorted(free)
+    sides = [_side(task, each) for each in asked] + _unmapped(task)
+    fits = [[_telling_fit(task, each, at) for each in asked] for at in columns]
+    told = scores(
+        sides,
+        [_column(task, at) for at in columns],
+        fits=[[*row, *([None] * (len(sides) - len(asked)))] for row in fits],
+        learned=task.learned,
+    )
     claims = []
-    for each in wanted:
-        for at in free:
-            name = max(each.known, key=lambda known: similarity(known, task.header(at)), default="")
-            close = similarity(name, task.header(at))
-            if close >= 0.5:
-                score = _weighed(close, _fits(task, each, at), _telling(each))
-                evidence = f"{task.header(at)!r} is close to {name!r} ({close:.2f})"
-                claims.append(
-                    Claim(wanted=each, column=at, by=Pass.FUZZY, score=score, evidence=evidence)
-                )
+    for c, at in enumerate(columns):
+        for w, each in enumerate(asked):
+            if (score := float(told.sure[c, w])) >= WORTH:
+                by, evidence = _reason(task, each, at, score)
+                claims.append(Claim(wanted=each, column=at, by=by, score=score, evidence=evidence))
     return claims
 
 
@@ -197,7 +209,7 @@ def values(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Cla
 
 #: The order is the order of trust. Adding a pass is adding a line.
 PASSES: tuple[Finder, ...] = (
-    given, remembered, exact, normalised_header, alias, synonym, fuzzy, values,
+    given, remembered, exact, normalised_header, alias, synonym, likely, values,
 )  # fmt: skip
 
 
@@ -228,13 +240,37 @@ def _plausible(task: Task, wanted: Wanted, at: int) -> bool:
     return share is None or share >= 0.3
 
 
-def _weighed(close: float, share: float | None, telling: bool) -> float:
-    """Confidence of a fuzzy match: closeness, lifted or sunk by the values."""
-    base = close**2 if close < 0.95 else 0.985 * close
-    if share is None:
-        return min(base, 0.97)
-    if share < 0.5:
-        return base * (0.3 + share)
-    if telling and share >= 0.95 and close >= 0.6:
-        return max(min(base, 0.97), 0.885 + 0.11 * close)
-    return min(base, 0.97)
+def _side(task: Task, wanted: Wanted) -> Side:
+    field, place = wanted.feeds[0]
+    alone = len(wanted.feeds) == 1 and not place
+    return Side(
+        names=wanted.known,
+        key=field if alone else "",
+        about=wanted.fields[0].description if alone else "",
+        place=task.places.get(field, 0.5),
+    )
+
+
+def _unmapped(task: Task) -> list[Side]:
+    """Fields nothing feeds: a column may be theirs."""
+    return [Side(names=names(field), about=field.description) for field in task.unmapped]
+
+
+def _column(task: Task, at: int) -> Side:
+    return Side(names=(task.header(at),), place=at / max(len(task.source.columns) - 1, 1))
+
+
+def _telling_fit(task: Task, wanted: Wanted, at: int) -> float | None:
+    """How the values fit, where that tells something: nearly every text fits a string."""
+    share = _fits(task, wanted, at)
+    return share if share is not None and (_telling(wanted) or share < 0.5) else None
+
+
+def _reason(task: Task, wanted: Wanted, at: int, score: float) -> tuple[Pass, str]:
+    header, name = task.header(at), wanted.known[0] if wanted.known else ""
+    if task.learned and wanted.known:
+        said = support(task.learned, header).get(wanted.feeds[0][0])
+        if said is not None and said.header > said.against and said.header > 0.5:
+            told = f"{header!r} fed {wanted.feeds[0][0]!r} in confirmed files ({score:.2f})"
+            return Pass.REMEMBERED, told
+    return Pass.FUZZY, f"{header!r} is likely {name!r} by name and values ({score:.2f})"

@@ -6,6 +6,24 @@ from rapidfuzz import fuzz
 
 from engine.binding.words import concepts, normalised, words
 
+#: Concepts that people use for one another.
+_NEAR = frozenset(
+    frozenset(pair)
+    for pair in (
+        ("full_name", "name"), ("mobile", "phone"), ("title", "job_title"), ("title", "name"),
+        ("description", "notes"), ("amount", "total"), ("amount", "price"), ("id", "number"),
+        ("website", "domain"), ("created_at", "date"), ("booking_date", "date"), ("cost", "price"),
+        ("company", "customer"), ("company", "organization"), ("category", "type"),
+        ("category", "tags"), ("street", "street2"), ("birth", "birth_date"), ("stage", "status"),
+        ("reference", "description"), ("payee", "name"), ("sku", "id"), ("stock", "quantity"),
+        ("source", "type"), ("location", "city"), ("company", "name"), ("product", "name"),
+        ("net", "amount"), ("gross", "amount"), ("subtotal", "total"), ("username", "name"),
+        ("close_date", "end_date"), ("due_date", "end_date"), ("size", "area"), ("cost", "amount"),
+        ("customer", "name"), ("supplier", "name"), ("owner", "manager"), ("secondary", "other"),
+    )
+)  # fmt: skip
+#: How much a near concept counts.
+_NEARLY = 0.6
 #: Two words this close are one word with a slip of the pen.
 SLIP = 0.84
 
@@ -44,6 +62,8 @@ def alike(left: str, right: str) -> float:
     """1 for the same word, less for a slip, 0 for another word."""
     if left == right:
         return 1.0
+    if frozenset((left, right)) in _NEAR:
+        return _NEARLY
     if left.isdigit() or right.isdigit() or min(len(left), len(right)) < 4:
         return 0.0
     score = fuzz.ratio(left, right) / 100

@@ -12,6 +12,8 @@ _DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 #: The lexicon's concept of words that tell nothing about a column.
 _FILLER = "_"
 _LONGEST = 5
+_ADDRESS, _LINE, _STREET = "address", "line", "street"
+_PLACES = frozenset({"street", "city", "state", "postal_code", "country", "po_box", "email"})
 
 
 @lru_cache(maxsize=50_000)
@@ -35,7 +37,7 @@ def words(header: str) -> tuple[str, ...]:
 def concepts(header: str) -> tuple[str, ...]:
     """The header's words with every known word or phrase replaced by its concept, fillers left out."""
     found: list[str] = []
-    left = list(words(header))
+    left = [part for word in words(header) for part in _parts(word)]
     known = lexicon()
     while left:
         for size in range(min(_LONGEST, len(left)), 0, -1):
@@ -47,7 +49,31 @@ def concepts(header: str) -> tuple[str, ...]:
         else:
             found.append(left.pop(0))
     meaning = [each for each in found if each != _FILLER]
-    return tuple(meaning) or words(header)
+    return tuple(_placed(meaning)) or words(header)
+
+
+def _placed(meaning: list[str]) -> list[str]:
+    """An address's part is that part; an address alone, or a line of it, is its street."""
+    if _ADDRESS not in meaning:
+        return meaning
+    if _PLACES & set(meaning):
+        return [each for each in meaning if each not in (_ADDRESS, _LINE)]
+    return [_STREET if each == _ADDRESS else each for each in meaning if each != _LINE]
+
+
+@lru_cache(maxsize=50_000)
+def _parts(word: str) -> tuple[str, ...]:
+    """A compound of two known words (workfax, Haupttelefon), else the word itself."""
+    known = lexicon()
+    if word in known or len(word) < 6 or not word.isascii():
+        return (word,)
+    for cut in range(len(word) - 3, 2, -1):
+        first, second = word[:cut], word[cut:]
+        # German puts an s between the two.
+        first = first if first in known else first.removesuffix("s")
+        if first in known and second in known and _FILLER not in (known[first], known[second]):
+            return (first, second)
+    return (word,)
 
 
 @lru_cache(maxsize=1)

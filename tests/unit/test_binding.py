@@ -61,7 +61,7 @@ def bound(
         ("客户名称", "客户名称", Pass.EXACT),
         ({"header": "Name", "aliases": ["Contact"]}, "contact", Pass.ALIAS),
         ("Surname", "Last Name", Pass.ALIAS),
-        ("Customer Adress", "Customer Address", Pass.FUZZY),
+        ("Custmer Grade", "Customer Grade", Pass.FUZZY),
     ],
 )
 def test_a_header_is_found_by_the_cheapest_pass(

@@ -33,7 +33,7 @@ from engine.profile import ColumnProfile, of_values, profile, profile_column, va
     ],
 )
 def test_every_cell_of_a_kind_is_told_as_that_kind(kind: str, cells: list[str]) -> None:
-    assert of_values(cells, header="x").rate(kind) == 1.0
+    assert of_values([("x", cells)])[0].rate(kind) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_every_cell_of_a_kind_is_told_as_that_kind(kind: str, cells: list[str]) 
     ],
 )
 def test_a_cell_of_another_kind_is_not(kind: str, cell: str) -> None:
-    assert of_values([cell], header="x").rate(kind) == 0.0
+    assert of_values([("x", [cell])])[0].rate(kind) == 0.0
 
 
 def test_blank_cells_are_not_filled_and_outer_spaces_do_not_count(tmp_path: Path) -> None:

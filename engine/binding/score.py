@@ -1,0 +1,129 @@
+"""One calibrated confidence for "this column feeds this field", from everything that speaks for it.
+
+Two logistic models whose weights `evals/fit.py` learns from public mapping tasks: the first weighs
+a pair by itself, the second asks how far it is ahead of its rivals.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import process
+
+from engine.binding.learned import Learned, support
+from engine.binding.pairs import FEATURES, NOTHING, Side, features, weights
+from engine.binding.similar import similarity
+
+#: A pair of names this unlike, with nothing remembered, is not worth weighing in a large schema.
+NEAREST = 20
+#: Above this many pairs only the nearest are weighed.
+MANY = 20_000
+_FAR = -12.0
+RIVALS = 4
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """Weights of the two models; the last one of each is the bias."""
+
+    pair: tuple[float, ...]
+    final: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scores:
+    """Columns by fields: how much speaks for each pair, and how sure it is beside its rivals."""
+
+    logits: Matrix
+    sure: Matrix
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Model:
+    """The weights that come with the product."""
+    raw = json.loads(resources.files("engine.binding").joinpath("weights.json").read_text("utf-8"))
+    pair = (*(raw["pair"][name] for name in FEATURES), raw["pair"]["bias"])
+    return Model(pair=pair, final=tuple(raw["final"]))
+
+
+def scores(
+    fields: Sequence[Side],
+    columns: Sequence[Side],
+    *,
+    fits: Sequence[Sequence[float | None]] | None = None,
+    learned: Learned | None = None,
+    model: Model | None = None,
+) -> Scores:
+    """Weigh every column against every field."""
+    model = model or shipped()
+    if not fields or not columns:
+        empty = np.zeros((len(columns), len(fields)))
+        return Scores(logits=empty, sure=empty)
+    table = pair_features(fields, columns, fits=fits, learned=learned)
+    logits = table @ np.array(model.pair[:-1]) + model.pair[-1]
+    return Scores(logits=logits, sure=_logistic(final_features(logits) @ np.array(model.final)))
+
+
+def pair_features(
+    fields: Sequence[Side],
+    columns: Sequence[Side],
+    *,
+    fits: Sequence[Sequence[float | None]] | None = None,
+    learned: Learned | None = None,
+) -> Matrix:
+    """Columns by fields by `FEATURES`; far pairs of a large schema stay all zero."""
+    weigh = weights([*fields, *columns])
+    table = np.zeros((len(columns), len(fields), len(FEATURES)))
+    near = _near(fields, columns)
+    for c, column in enumerate(columns):
+        known = support(learned, column.names[0]) if learned and column.names else {}
+        for f, field in enumerate(fields):
+            remembered = known.get(field.key, NOTHING)
+            if near is None or f in near[c] or remembered.header or remembered.words > 0.2:
+                fit = fits[c][f] if fits else None
+                table[c, f] = features(field, column, weigh=weigh, fits=fit, memory=remembered)
+    return table
+
+
+def final_features(logits: Matrix) -> Matrix:
+    """Per pair: its logit, its lead over the column's other fields and the field's other columns."""
+    lead = np.clip(_lead(logits), -RIVALS, RIVALS)
+    rivals = np.clip(_lead(logits.T).T, -RIVALS, RIVALS)
+    one = np.ones_like(logits)
+    return np.stack([logits, lead, rivals, np.minimum(lead, rivals), one], axis=-1)
+
+
+def nearest(name: str, among: Sequence[str], *, limit: int = NEAREST) -> list[int]:
+    """Indexes of the closest names: candidates for a closer look."""
+    found = process.extract(name, among, scorer=_similar, limit=limit)
+    return [at for _, _, at in found]
+
+
+def _similar(left: str, right: str, **_: object) -> float:
+    return 100 * similarity(left, right)
+
+
+def _near(fields: Sequence[Side], columns: Sequence[Side]) -> list[set[int]] | None:
+    if len(fields) * len(columns) <= MANY:
+        return None
+    names = [max(field.names, key=len, default="") for field in fields]
+    return [set(nearest(column.names[0], names)) if column.names else set() for column in columns]
+
+
+def _lead(logits: Matrix) -> Matrix:
+    """How far each entry is ahead of the best other one in its row."""
+    if logits.shape[1] == 1:
+        return logits - _FAR
+    order = np.sort(logits, axis=1)
+    best, second = order[:, -1:], order[:, -2:-1]
+    return logits - np.where(logits == best, second, best)
+
+
+def _logistic(values: Matrix) -> Matrix:
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -30, 30))), dtype=np.float64)

@@ -1,0 +1,91 @@
+"""Learns the weights of `engine.binding.score` from public tasks: logistic regression, two steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.binding.pairs import FEATURES
+from engine.binding.score import Matrix, Model, final_features
+
+#: The open tasks carry no field types, so what types tell is set by hand.
+BY_HAND = {"fits": 1.0, "misfits": -4.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One task as figures: columns by fields by features, and which pairs are true."""
+
+    table: Matrix
+    truth: Matrix
+    counted: tuple[int, ...]  #: columns that are scored
+    weight: float = 1.0
+
+
+def fit(samples: Sequence[Sample]) -> Model:
+    """Both models; the second also sees tasks with fields taken away, so that it can abstain."""
+    rows = [sample.table[list(sample.counted)].reshape(-1, len(FEATURES)) for sample in samples]
+    true = [sample.truth[list(sample.counted)].ravel() for sample in samples]
+    weight = [np.full(len(each), sample.weight) for each, sample in zip(true, samples, strict=True)]
+    pair = _logistic_fit(np.vstack(rows), np.concatenate(true), np.concatenate(weight), l2=1.0)
+    pair = _by_hand(pair)
+    tops = [_top(each, pair) for sample in samples for each in (sample, *_thinned(sample))]
+    figures = np.vstack([each[0] for each in tops])
+    right = np.concatenate([each[1] for each in tops])
+    counts = np.concatenate([each[2] for each in tops])
+    final = _logistic_fit(figures[:, :-1], right, counts, l2=0.1)
+    return Model(pair=tuple(pair.tolist()), final=tuple(final.tolist()))
+
+
+def _top(sample: Sample, pair: Matrix) -> tuple[Matrix, Matrix, Matrix]:
+    """For each scored column its best field: final features, whether it is right, weight."""
+    logits = sample.table @ pair[:-1] + pair[-1]
+    figures = final_features(logits)
+    best = logits.argmax(axis=1)
+    columns = np.array(sample.counted, dtype=int)
+    chosen = best[columns]
+    return (
+        figures[columns, chosen],
+        sample.truth[columns, chosen],
+        np.full(len(columns), sample.weight),
+    )
+
+
+def _thinned(sample: Sample) -> list[Sample]:
+    """The task without some of its fields: their columns have no match any more."""
+    fields = sample.table.shape[1]
+    found = []
+    for turn in range(3):
+        kept = [at for at in range(fields) if (at * 7 + turn) % 3]
+        if kept:
+            found.append(
+                Sample(
+                    table=sample.table[:, kept],
+                    truth=sample.truth[:, kept],
+                    counted=sample.counted,
+                    weight=sample.weight / 3,
+                )
+            )
+    return found
+
+
+def _by_hand(pair: Matrix) -> Matrix:
+    return np.array(
+        [BY_HAND.get(name, value) for name, value in zip((*FEATURES, "bias"), pair, strict=True)]
+    )
+
+
+def _logistic_fit(figures: Matrix, true: Matrix, weight: Matrix, *, l2: float) -> Matrix:
+    """Newton's method on the regularised likelihood; the bias is the last weight."""
+    table = np.hstack([figures, np.ones((len(figures), 1))])
+    shrink = np.r_[np.full(table.shape[1] - 1, l2), 1e-6]
+    weights = np.zeros(table.shape[1])
+    for _ in range(60):
+        likely = 1 / (1 + np.exp(-np.clip(table @ weights, -30, 30)))
+        slope = table.T @ (weight * (likely - true)) + shrink * weights
+        curve = (table * (weight * likely * (1 - likely))[:, None]).T @ table + np.diag(shrink)
+        step = np.linalg.solve(curve, slope)
+        weights -= step
+        if np.abs(step).max() < 1e-7:
+            break
+    return np.asarray(weights, dtype=np.float64)
