@@ -101,7 +101,9 @@ def _stage_plain(
     reading: Reading, found: Encoding, used: Dialect, sample: str, newline: str
 ) -> Staged:
     """Stage a strict file at the speed of numpy; raises NotPlain."""
-    _check_plain(reading, found, used, newline)
+    _check_plain(reading, used, newline)
+    if found.name not in ("utf-8", "ascii"):
+        reading, found = _transcoded(reading, found)
     records = list(islice(parse(io.StringIO(sample, newline=""), used), HEAD))
     region = table.find([each.cells for each in records], reading.read)
     check(region, [each.problem for each in records], reading)
@@ -165,10 +167,17 @@ def _scan(
         return prove(path, start=start, crlf=crlf, report=report, write=file.write)
 
 
-def _check_plain(reading: Reading, found: Encoding, used: Dialect, newline: str) -> None:
+def _transcoded(reading: Reading, found: Encoding) -> tuple[Reading, Encoding]:
+    """The same file as UTF-8, so that a plain file in another encoding stays a plain file."""
+    target = reading.out().with_suffix(".utf8")
+    if not encoding.as_utf8(reading.file.path, found, target):
+        raise NotPlain("lines in another encoding")
+    file = replace(reading.file, path=target)
+    return replace(reading, file=file), replace(found, name="utf-8", skip=0)
+
+
+def _check_plain(reading: Reading, used: Dialect, newline: str) -> None:
     read = reading.read
-    if found.name not in ("utf-8", "ascii"):
-        raise NotPlain(f"text in {found.name}")
     if len(used.delimiter) != 1 or not used.delimiter.isascii() or used.escape:
         raise NotPlain("an unusual delimiter or escape character")
     if used.quote not in ('"', ""):

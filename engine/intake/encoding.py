@@ -87,6 +87,20 @@ def decode(data: bytes, name: str) -> tuple[str, bool]:
         return data.decode(fallback, "replace"), False
 
 
+def as_utf8(path: Path, encoding: Encoding, target: Path) -> bool:
+    """Write the file again as UTF-8; False as soon as a byte is not in its encoding."""
+    decoder = codecs.getincrementaldecoder(encoding.name)()
+    with path.open("rb") as source, target.open("wb") as out:
+        source.seek(encoding.skip)
+        try:
+            while part := source.read(CHUNK):
+                out.write(decoder.decode(part).encode())
+            out.write(decoder.decode(b"", final=True).encode())
+        except UnicodeError:
+            return False
+    return True
+
+
 def lines(path: Path, encoding: Encoding) -> Iterator[tuple[str, bool]]:
     """Every physical line with its end (LF, CR LF or CR), and whether it decoded cleanly."""
     chunks = _wide_chunks(path, encoding) if encoding.wide else _chunks(path, encoding.skip)

@@ -8,78 +8,99 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from xml.etree import ElementTree
 
 from engine.errors import SourceCode
 from engine.intake.formats import File
 from engine.intake.limits import IntakeLimits
 
-CHUNK, OVERLAP = 1 << 20, 256
+CHUNK, OVERLAP = 1 << 20, 512
 MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
 _UNSAFE = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="(\d+)"')
 _CELL = re.compile(rb'<(?:\w+:)?c\b[^>]*?\br="([A-Z]{1,9})\d')
-_REPEAT = re.compile(rb'number-(rows|columns)-repeated="(\d+)"')
-_SHEET = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
+_HIDDEN = re.compile(rb'<(?:\w+:)?row\b[^>]*?\bhidden="(?:1|true)"')
+_UNCACHED = re.compile(rb"(?:</f>|<f\b[^>]*/>)(?:<v></v>|<v/>)?</(?:\w+:)?c>")
+_ERROR = re.compile(
+    rb'<(?:\w+:)?c r="([A-Z]{1,3})(\d{1,7})"(?: s="\d+")? t="e"[^>]*>(?:<f\b.{0,200}?(?:</f>|/>))?'
+    rb"<v>([^<]{1,20})</v>"
+)
+MAX_ERRORS = 100_000
+_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+#: Parts no reader opens.
+_UNREAD = ("customXml/", "docProps/")
+_SHEET = re.compile(r"(?:^|/)worksheets/[^/]+\.xml$", re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Extent:
-    """The furthest row and column of a sheet's part, and what stands in its cells."""
+@dataclass(slots=True)
+class Sheet:
+    """What a reader does not tell of an XLSX sheet: its furthest cell, errors, hidden rows."""
 
     rows: int = 0
     columns: int = 0
-    errors: int = 0
     uncached: int = 0
     hidden: int = 0
+    errors: dict[tuple[int, int], str] = field(default_factory=dict)  #: 0-based row and column
 
 
-def prescan(file: File, limits: IntakeLimits) -> dict[str, Extent]:
-    """Check a zipped workbook; the extent of each XLSX sheet part. Raises SourceError."""
-    packed, inflated = file.size, 0
-    extents: dict[str, Extent] = {}
+def prescan(file: File, limits: IntakeLimits) -> dict[str, Sheet]:
+    """Check a zipped workbook; its XLSX sheets by name. Raises SourceError."""
+    inflated = 0
+    sheets: dict[str, Sheet] = {}
     try:
         with zipfile.ZipFile(file.path) as archive:
             entries = archive.infolist()
             if len(entries) > limits.entries:
-                message = f"{len(entries):,} parts in the workbook"
-                raise file.error(SourceCode.BOMB, message)
+                raise file.error(SourceCode.BOMB, f"{len(entries):,} parts in the workbook")
             for entry in entries:
-                if entry.flag_bits & 1:
-                    message = "the workbook is password protected; save it without a password"
-                    raise file.error(SourceCode.ENCRYPTED, message)
-                parts = _part(archive, entry)
-                is_xml = entry.filename.lower().endswith((".xml", ".rels")) and not (
-                    entry.filename.startswith(("customXml/", "docProps/"))
-                )
-                sheet = bool(_SHEET.fullmatch(entry.filename))
-                extent = Extent()
-                for size, part in parts:
-                    inflated += size
-                    _check_size(file, inflated, packed, limits)
-                    if is_xml:
-                        _check_xml(file, part, entry.filename)
-                    if sheet:
-                        extent = _grow(extent, part, file, limits)
-                if sheet:
-                    extents[entry.filename] = extent
+                inflated += _check_part(file, archive, entry, sheets, inflated, limits)
+            return _by_name(archive, sheets)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
         message = f"the workbook is damaged: {str(error)[:200]}"
         raise file.error(SourceCode.INVALID_FORMAT, message) from None
-    return extents
 
 
-def _part(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[tuple[int, bytes]]:
-    """Blocks of one part with a little of the block before, so that no match is cut."""
+def _check_part(
+    file: File,
+    archive: zipfile.ZipFile,
+    entry: zipfile.ZipInfo,
+    sheets: dict[str, Sheet],
+    before: int,
+    limits: IntakeLimits,
+) -> int:
+    """Look through one part; how many bytes it holds."""
+    if entry.flag_bits & 1:
+        message = "the workbook is password protected; save it without a password"
+        raise file.error(SourceCode.ENCRYPTED, message)
+    name, size = entry.filename, 0
+    read = name.lower().endswith((".xml", ".rels")) and not name.startswith(_UNREAD)
+    sheet = sheets.setdefault(name, Sheet()) if _SHEET.search(name) else None
+    for part, fresh in _part(archive, entry):
+        size += fresh
+        _check_size(file, before + size, limits)
+        if read:
+            _check_xml(file, part, name)
+        if sheet is not None:
+            _look(sheet, part, len(part) - fresh)
+            _check_extent(file, sheet, limits)
+    return size
+
+
+def _part(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[tuple[bytes, int]]:
+    """Blocks of one part, each with a little of the block before so that no match is cut, and how
+    many of its bytes are new.
+    """
     rest = b""
     with archive.open(entry) as opened:
         while part := opened.read(CHUNK):
-            yield len(part), rest + part
+            yield rest + part, len(part)
             rest = part[-OVERLAP:]
 
 
-def _check_size(file: File, inflated: int, packed: int, limits: IntakeLimits) -> None:
-    ratio = inflated / max(1, packed)
+def _check_size(file: File, inflated: int, limits: IntakeLimits) -> None:
+    ratio = inflated / max(1, file.size)
     if inflated > limits.sheet_bytes or (inflated > 1 << 20 and ratio > limits.ratio):
         message = f"the workbook inflates to {ratio:,.0f} times its size; save it again as XLSX"
         raise file.error(SourceCode.BOMB, message)
@@ -91,25 +112,46 @@ def _check_xml(file: File, part: bytes, name: str) -> None:
         raise file.error(SourceCode.UNSAFE_XML, message)
 
 
-def _grow(extent: Extent, part: bytes, file: File, limits: IntakeLimits) -> Extent:
-    rows = max(map(int, _ROW.findall(part)), default=0)
-    columns = max((_column(name) for name in set(_CELL.findall(part))), default=0)
-    grown = Extent(
-        rows=max(extent.rows, rows),
-        columns=max(extent.columns, columns),
-        errors=extent.errors + part.count(b' t="e"', OVERLAP if extent.rows else 0),
-        hidden=extent.hidden + part.count(b' hidden="1"', OVERLAP if extent.rows else 0),
-    )
-    if grown.rows > MAX_ROWS or grown.columns > MAX_COLUMNS:
-        message = f"a cell in row {grown.rows:,}, column {grown.columns:,}: no such place in Excel"
+def _look(sheet: Sheet, part: bytes, seen: int) -> None:
+    """Add what a block shows; its first `seen` bytes were in the block before."""
+    sheet.rows = max([sheet.rows, *map(int, _ROW.findall(part))])
+    sheet.columns = max([sheet.columns, *(_column(name) for name in set(_CELL.findall(part)))])
+    sheet.hidden += sum(found.end() > seen for found in _HIDDEN.finditer(part))
+    sheet.uncached += sum(found.end() > seen for found in _UNCACHED.finditer(part))
+    if len(sheet.errors) < MAX_ERRORS:
+        for found in _ERROR.finditer(part):
+            place = (int(found[2]) - 1, _column(found[1]) - 1)
+            sheet.errors[place] = found[3].decode("utf-8", "replace")
+
+
+def _check_extent(file: File, sheet: Sheet, limits: IntakeLimits) -> None:
+    if sheet.rows > MAX_ROWS or sheet.columns > MAX_COLUMNS:
+        message = f"a cell in row {sheet.rows:,}, column {sheet.columns:,}: there is no such place"
         raise file.error(SourceCode.BOMB, message)
-    if grown.rows * grown.columns > limits.cells:
+    if sheet.rows * sheet.columns > limits.cells:
         message = (
-            f"the used area spans {grown.rows:,} x {grown.columns:,} cells; "
+            f"the used area spans {sheet.rows:,} x {sheet.columns:,} cells; "
             "delete the stray cell far outside of the table, or save the sheet as CSV"
         )
         raise file.error(SourceCode.BOMB, message)
-    return grown
+
+
+def _by_name(archive: zipfile.ZipFile, parts: dict[str, Sheet]) -> dict[str, Sheet]:
+    """Sheets by the name a person sees; none where the package is laid out unusually."""
+    try:
+        book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
+        links = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+    except (KeyError, ElementTree.ParseError):
+        return {}
+    targets = {
+        each.get("Id"): "xl/" + each.get("Target", "").removeprefix("/xl/") for each in links
+    }
+    found = {}
+    for each in book.iter(f"{_MAIN}sheet"):
+        sheet = parts.get(targets.get(each.get(f"{_RELATION}id"), ""))
+        if sheet is not None:
+            found[each.get("name", "")] = sheet
+    return found
 
 
 def _column(letters: bytes) -> int:

@@ -167,7 +167,10 @@ def blank(cells: Sequence[str], width: int) -> bool:
 
 def is_header(cells: Sequence[str], region: Region) -> bool:
     """Whether a record repeats a header of one row, as joined exports and page breaks do."""
-    return len(region.header) == 1 and len(cells) > 1 and tuple(cells) == region.columns
+    columns = region.columns
+    if len(region.header) != 1 or len(cells) < 2 or cells[0] != columns[0]:
+        return False
+    return tuple(cells) == columns
 
 
 def _write(

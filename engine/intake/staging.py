@@ -32,7 +32,7 @@ class Writer:
     def write(self, cells: Sequence[str]) -> None:
         """Append one record."""
         # Python before 3.13 leaves a carriage return unquoted, which would end the record.
-        writer = self._quoted if any("\r" in cell for cell in cells) else self._plain
+        writer = self._quoted if "\r" in "".join(cells) else self._plain
         writer.writerow(cells)
         self.records += 1
 

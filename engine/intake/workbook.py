@@ -1,54 +1,140 @@
 """XLSX, XLS, XLSB and ODS: every sheet's cells as the text a person would see in an export."""
 
 import datetime
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+import openpyxl
 import python_calamine as calamine
 
 from engine.errors import SourceCode, SourceError
 from engine.intake.formats import File
 from engine.intake.parse import Record
-from engine.intake.prescan import prescan
+from engine.intake.prescan import Sheet, prescan
 from engine.intake.rows import Reading, stage_rows
 from engine.intake.source import Choice, Format, ReadCode, ReadNote, Staged
 
 #: Excel keeps 15 digits; longer integers were rounded before they came here.
 _EXACT = 10**15
+Area = tuple[tuple[int, int], tuple[int, int]]
 
 
 def stage_workbook(reading: Reading) -> Iterator[Staged]:
     """Stage each sheet that holds anything; the plan may name one."""
-    if reading.format is not Format.XLS:
-        prescan(reading.file, reading.limits)
-    with _refusals(reading.file):
-        book = calamine.CalamineWorkbook.from_path(str(reading.file.path))
+    file = reading.file
+    facts = {} if reading.format is Format.XLS else prescan(file, reading.limits)
+    try:
+        book = calamine.CalamineWorkbook.from_path(str(file.path))
+        sheets = _with_calamine(book, reading, facts)
+        yield from _stage_all(sheets, reading)
+    except calamine.PasswordError:
+        message = "the workbook is password protected; save it without a password"
+        raise file.error(SourceCode.ENCRYPTED, message) from None
+    except (calamine.CalamineError, OSError, ValueError) as error:
+        if reading.format is not Format.XLSX:
+            raise _unreadable(file, error) from None
+        yield from _stage_all(_with_openpyxl(reading), reading)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sheet:
+    """A sheet a reader opened."""
+
+    name: str
+    rows: Iterator[Sequence[Any]]
+    notes: tuple[ReadNote, ...] = ()
+    errors: dict[tuple[int, int], str] = field(default_factory=dict)
+
+
+def _stage_all(sheets: Iterator[_Sheet], reading: Reading) -> Iterator[Staged]:
     found = 0
-    for name in _sheets(book, reading):
-        with _refusals(reading.file):
-            sheet = book.get_sheet_by_name(name)
-        if sheet.height == 0:
-            continue
+    for sheet in sheets:
+        choice = Choice(
+            what="sheet", value=sheet.name, confidence=1.0, given=reading.read.sheet is not None
+        )
+        of_sheet = replace(
+            reading,
+            facts={"sheet": sheet.name, "choices": (choice,)},
+            notes=(*reading.notes, *sheet.notes),
+        )
         try:
-            staged = stage_rows(_records(sheet), _of_sheet(reading, book, sheet))
+            yield stage_rows(_records(sheet), of_sheet)
+            found += 1
         except SourceError as error:
-            if error.code is SourceCode.EMPTY:
-                continue
-            raise reading.file.error(error.code, error.message, f"sheet {name}") from None
-        found += 1
-        yield staged
+            if error.code is not SourceCode.EMPTY:
+                place = f"sheet {sheet.name}"
+                raise reading.file.error(error.code, error.message, place) from None
     if not found:
         raise reading.file.error(SourceCode.EMPTY, "no sheet holds any cell")
 
 
-def _sheets(book: calamine.CalamineWorkbook, reading: Reading) -> list[str]:
+def _with_calamine(
+    book: calamine.CalamineWorkbook, reading: Reading, facts: dict[str, Sheet]
+) -> Iterator[_Sheet]:
+    kinds = {each.name: each for each in book.sheets_metadata}
+    tables = [name for name, each in kinds.items() if each.typ == calamine.SheetTypeEnum.WorkSheet]
+    for name in _wanted(tables, reading):
+        sheet, fact = book.get_sheet_by_name(name), facts.get(name, Sheet())
+        if sheet.height == 0:
+            continue
+        hidden = kinds[name].visible != calamine.SheetVisibleEnum.Visible
+        notes = _notes(name, fact, sheet.merged_cell_ranges or [], hidden=hidden)
+        yield _Sheet(name=name, rows=sheet.iter_rows(), notes=notes, errors=fact.errors)
+
+
+def _with_openpyxl(reading: Reading) -> Iterator[_Sheet]:
+    """The second opinion: ten times slower, but it reads what calamine refuses."""
+    try:
+        book = openpyxl.load_workbook(reading.file.path, read_only=True, data_only=True)
+    except Exception as error:  # noqa: BLE001 - it raises whatever its parser met
+        raise _unreadable(reading.file, error) from None
+    for name in _wanted(book.sheetnames, reading):
+        sheet = book[name]
+        if hasattr(sheet, "iter_rows"):
+            yield _Sheet(name=name, rows=sheet.iter_rows(values_only=True))
+
+
+def _unreadable(file: File, error: Exception) -> SourceError:
+    message = f"the workbook cannot be read: {str(error)[:200]}; save it again as XLSX"
+    return file.error(SourceCode.INVALID_FORMAT, message)
+
+
+def _notes(name: str, fact: Sheet, merged: Sequence[Area], *, hidden: bool) -> tuple[ReadNote, ...]:
+    """What a person should know of the sheet."""
+    found = (
+        (ReadCode.HIDDEN, int(hidden), f"the sheet `{name}` is hidden", None),
+        (ReadCode.HIDDEN, fact.hidden, "hidden rows, read like the others", None),
+        (
+            ReadCode.MERGED,
+            len(merged),
+            "merged areas; the value stands in their first cell",
+            min((area[0][0] + 1 for area in merged), default=None),
+        ),
+        (
+            ReadCode.ERROR_CELL,
+            len(fact.errors),
+            "cells with an error such as #DIV/0!",
+            min((row + 1 for row, _ in fact.errors), default=None),
+        ),
+        (
+            ReadCode.FORMULA_UNCACHED,
+            fact.uncached,
+            "formulas that were never calculated; open and save the workbook in a spreadsheet",
+            None,
+        ),
+    )
+    return tuple(
+        ReadNote(code=code, message=message, count=count, row=row)
+        for code, count, message, row in found
+        if count
+    )
+
+
+def _wanted(names: Sequence[str], reading: Reading) -> Sequence[str]:
     wanted = reading.read.sheet
-    names = [
-        each.name for each in book.sheets_metadata if each.typ == calamine.SheetTypeEnum.WorkSheet
-    ]
     if wanted is None:
         return names
     if wanted in names:
@@ -59,34 +145,24 @@ def _sheets(book: calamine.CalamineWorkbook, reading: Reading) -> list[str]:
     raise reading.file.error(SourceCode.OPTION, message, "sheet")
 
 
-def _of_sheet(
-    reading: Reading, book: calamine.CalamineWorkbook, sheet: calamine.CalamineSheet
-) -> Reading:
-    notes = []
-    meta = next(each for each in book.sheets_metadata if each.name == sheet.name)
-    if meta.visible != calamine.SheetVisibleEnum.Visible:
-        notes.append(ReadNote(code=ReadCode.HIDDEN, message=f"the sheet `{sheet.name}` is hidden"))
-    merged = sheet.merged_cell_ranges or []
-    if merged:
-        message = "merged areas; the value stands in their first cell"
-        row = min(area[0][0] for area in merged) + 1
-        notes.append(ReadNote(code=ReadCode.MERGED, message=message, count=len(merged), row=row))
-    choice = Choice(
-        what="sheet", value=sheet.name, confidence=1.0, given=reading.read.sheet is not None
-    )
-    facts: dict[str, object] = {"sheet": sheet.name, "choices": (choice,)}
-    return replace(reading, facts=facts, notes=(*reading.notes, *notes))
-
-
-def _records(sheet: calamine.CalamineSheet) -> Iterator[Record]:
-    """Rows as Excel numbers them; columns left of the used area are left out."""
-    for row, values in enumerate(sheet.iter_rows(), 1):
-        yield Record(row, row, [_text(value) for value in values], "")
+def _records(sheet: _Sheet) -> Iterator[Record]:
+    """Rows as Excel numbers them. Error cells get the text that calamine leaves out."""
+    errors = defaultdict[int, dict[int, str]](dict)
+    for (row, column), text in sheet.errors.items():
+        errors[row][column] = text
+    for row, values in enumerate(sheet.rows):
+        cells = [_text(value) for value in values]
+        for column, text in errors.get(row, {}).items():
+            if column < len(cells) and not cells[column]:
+                cells[column] = text
+        yield Record(row + 1, row + 1, cells, "")
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -106,15 +182,3 @@ def _number(value: float) -> str:
     if value.is_integer() and abs(value) < _EXACT:
         return str(int(value))
     return format(Decimal(repr(value)), "f")
-
-
-@contextmanager
-def _refusals(file: File) -> Iterator[None]:
-    try:
-        yield
-    except calamine.PasswordError:
-        message = "the workbook is password protected; save it without a password"
-        raise file.error(SourceCode.ENCRYPTED, message) from None
-    except (calamine.CalamineError, OSError, ValueError) as error:
-        message = f"the workbook cannot be read: {str(error)[:200]}; save it again as XLSX"
-        raise file.error(SourceCode.INVALID_FORMAT, message) from None
