@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import (
     BaseModel,
     ConfigDict,
+    SerializationInfo,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
@@ -23,6 +24,8 @@ MAX_TEXT = 2_000_000
 MAX_NODES = 200_000
 MAX_PROBLEMS = 100
 
+_FOR_PEOPLE = object()
+
 #: The members that tell the kinds of one union apart.
 TAGS = ("op", "rule", "change")
 
@@ -35,10 +38,17 @@ class Document(BaseModel):
     )
 
     @model_serializer(mode="wrap")
-    def _keep_tags(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _keep_tags(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
         """A member of a union keeps its tag even where defaults are left out."""
         tags = {name: getattr(self, name) for name in TAGS if name in type(self).model_fields}
-        return {**tags, **handler(self)}
+        values = {**tags, **handler(self)}
+        return self.shortened(values) if info.context is _FOR_PEOPLE else values
+
+    def shortened(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The dumped members in the short forms a person would write."""
+        return values
 
 
 D = TypeVar("D", bound=Document)
@@ -61,12 +71,13 @@ def load(kind: type[D], text: str, *, name: str) -> D:
 
 
 def dump(document: Document) -> str:
-    """The document as YAML, defaults left out; `load(type(d), dump(d))` gives it back."""
+    """The document as YAML in short forms, defaults left out; `load(type(d), dump(d))` gives it back."""
     out = StringIO()
     yaml = YAML()
     yaml.width = 100
     yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.dump(_quoted(document.model_dump(mode="json", exclude_defaults=True)), out)
+    values = document.model_dump(mode="json", exclude_defaults=True, context=_FOR_PEOPLE)
+    yaml.dump(_quoted(values), out)
     return out.getvalue()
 
 

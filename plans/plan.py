@@ -73,6 +73,18 @@ class Mapping(Document):
             raise ValueError("only one combining transform is possible")
         return self
 
+    def shortened(self, values: dict[str, Any]) -> dict[str, Any]:
+        """`from: Email`, `transforms: [trim]`."""
+        columns = [
+            next(iter(each.values())) if each.keys() in ({"header"}, {"position"}) else each
+            for each in values.get("from", ())
+        ]
+        transforms = [
+            each["op"] if each.keys() == {"op"} else each for each in values.get("transforms", ())
+        ]
+        short = {"from": columns[0] if len(columns) == 1 else columns, "transforms": transforms}
+        return values | {key: value for key, value in short.items() if key in values}
+
 
 class ExtraColumns(StrEnum):
     """What happens to columns that no field uses."""
@@ -151,6 +163,15 @@ class SheetPlan(Document):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"field mapped twice: {', '.join(twice)}")
         return self
+
+    def shortened(self, values: dict[str, Any]) -> dict[str, Any]:
+        """No name that is the template's, `files: ["*.csv"]`."""
+        short = dict(values)
+        if short.get("name") == short["template"]:
+            del short["name"]
+        if short.get("files", {}).keys() == {"names"}:
+            short["files"] = short["files"]["names"]
+        return short
 
     def mapping(self, field: str) -> Mapping | None:
         """The mapping of that field, if the plan has one."""

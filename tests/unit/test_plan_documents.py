@@ -196,3 +196,9 @@ def test_two_sheets_of_one_template_need_names_of_their_own():
 
 def test_problems_without_a_line_still_name_the_document():
     assert str(Problem(path="", message="wrong")) == "document: wrong"
+
+
+def test_a_plan_is_written_as_a_person_would():
+    assert "name: customers" not in dump(plan(SMALL))
+    assert "        from: Name\n        transforms:\n          - trim\n" in dump(plan(SMALL))
+    assert "        from: 0\n" in dump(plan(SMALL))
