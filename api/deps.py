@@ -91,6 +91,8 @@ def _note_refusal(request: Request, by: Caller, reason: str) -> None:
 
 def known_parameters(request: Request) -> None:
     """Refuse query parameters that the operation does not know: a typo must not pass for a filter."""
+    if "\0" in request.url.path or any("\0" in each for each in request.query_params.values()):
+        raise ApiError(code=Code.VALIDATION_ERROR, detail="the URL holds a NUL character")
     if "reknit.caller" not in request.scope:
         return  # A signed URL: its signature says which parameters it has.
     known = _query_parameters(request.scope["route"].dependant)

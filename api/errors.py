@@ -267,10 +267,25 @@ def install(app: FastAPI) -> None:
     # A coroutine, because a plain function would wait for a free thread.
     async def answer(request: Request, error: Exception) -> ProblemResponse:
         request_id = request.scope.get("reknit.request_id", "")
-        return problem(translated(error), path=request.url.path, request_id=request_id)
+        told = translated(error)
+        if told.code is Code.METHOD_NOT_ALLOWED:
+            told.headers = {"Allow": ", ".join(_allowed(request))}
+        return problem(told, path=request.url.path, request_id=request_id)
 
     for kind in (ApiError, RequestValidationError, HTTPException, DBAPIError, *EXCEPTIONS):
         app.add_exception_handler(kind, answer)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Every method of the path; the framework names only those of its first route."""
+    routers = getattr(request.app.state, "routers", ())
+    routes = [route for router in routers for route in router.routes]
+    path = request.url.path
+    # `/v1/plans/infer` is not the plan named `infer`.
+    matching = [each for each in routes if each.path == path] or [
+        each for each in routes if each.path_regex.match(path)
+    ]
+    return sorted({method for each in matching for method in each.methods})
 
 
 def _invalid(error: RequestValidationError) -> ApiError:

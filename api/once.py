@@ -163,5 +163,9 @@ def _is_form(request: Request) -> bool:
 
 
 def _fingerprint(path: str, body: bytes) -> str:
-    canonical = json.dumps(json.loads(body), sort_keys=True) if body else ""
-    return sha256(f"{path}\n{canonical}".encode()).hexdigest()
+    try:
+        canonical = json.dumps(json.loads(body), sort_keys=True).encode()
+    except ValueError:
+        # Nothing this operation reads.
+        canonical = body
+    return sha256(path.encode() + b"\n" + canonical).hexdigest()

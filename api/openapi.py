@@ -173,7 +173,7 @@ def _complete(
         told = " | ".join(f"`{each}`" for each in words)
         responses[str(status)] = {"$ref": f"#/components/responses/{status}", "description": told}
     for content in operation.get("requestBody", {}).get("content", {}).values():
-        if "examples" not in content:
+        if "examples" not in content and content["schema"].get("format") != "binary":
             content["examples"] = {"example": {"value": example(content["schema"], schemas)}}
 
 

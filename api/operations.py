@@ -33,8 +33,11 @@ def op(scope: Scope, *codes: Code, whole_partner: bool = False) -> dict[str, Any
     }
 
 
-def signed(*codes: Code) -> dict[str, Any]:
-    """Keyword arguments of a route that needs no key, because its URL is signed."""
+def signed(*codes: Code, body: str | None = None) -> dict[str, Any]:
+    """Keyword arguments of a route that needs no key, because its URL is signed.
+
+    `body` is the media type of bytes that the route reads by itself.
+    """
     own: Sequence[Code] = (
         Code.VALIDATION_ERROR,
         Code.UNSUPPORTED_API_VERSION,
@@ -42,6 +45,8 @@ def signed(*codes: Code) -> dict[str, Any]:
         Code.INTERNAL_ERROR,
         Code.UNAVAILABLE,
     )
-    return {
-        "openapi_extra": {"security": [], "x-codes": [str(code) for code in (*own, *codes)]},
-    }
+    told: dict[str, Any] = {"security": [], "x-codes": [str(code) for code in (*own, *codes)]}
+    if body is not None:
+        binary = {"schema": {"type": "string", "format": "binary"}}
+        told["requestBody"] = {"required": True, "content": {body: binary}}
+    return {"openapi_extra": told}

@@ -7,7 +7,7 @@ A mapping's columns pass through its transforms in order. Until a combining tran
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from plans.document import Document
 from plans.template import Name, Regex, groups
@@ -35,7 +35,7 @@ def _format(value: str) -> str:
     return value
 
 
-Format = Annotated[str, Field(max_length=64), BeforeValidator(_format)]
+Format = Annotated[str, Field(max_length=64), AfterValidator(_format)]
 
 
 class Trim(Document):

@@ -155,7 +155,7 @@ def _templates(
             templates.named(c, by.partner, name)
     if wanted is None and not planned:
         raise NotFound(f"source {source.name!r} has no plan yet: name the `templates`")
-    return list(wanted or planned)
+    return list(dict.fromkeys(wanted or planned))
 
 
 def _body(company: Company, here: Services) -> CompanyBody:

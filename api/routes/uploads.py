@@ -136,6 +136,7 @@ def get_upload(upload_id: str, request: Request, here: Here, by: By) -> Response
         Code.PAYLOAD_TOO_LARGE,
         Code.UNSUPPORTED_FILE_TYPE,
         Code.REQUEST_TIMEOUT,
+        body="*/*",
     ),
 )
 # A coroutine, because a body larger than memory can only be read by one.
@@ -192,6 +193,7 @@ def get_upload_offset(upload_id: str, request: Request, here: Here) -> Response:
         Code.PAYLOAD_TOO_LARGE,
         Code.UNSUPPORTED_FILE_TYPE,
         Code.REQUEST_TIMEOUT,
+        body=_OFFSET_TYPE,
     ),
 )
 async def append_content(

@@ -4,13 +4,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
-    StrictBool,
-    StrictInt,
 )
 from pydantic.json_schema import WithJsonSchema
 
@@ -26,19 +24,11 @@ class Body(BaseModel):
 class Resource(BaseModel):
     """What a caller gets; new members may come, so clients ignore those they do not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
 
 def _zulu(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _no_nul(value: str) -> str:
-    # PostgreSQL cannot hold it, and nobody means it.
-    if "\0" in value:
-        raise ValueError("holds a NUL character")
-    value.encode()
-    return value
 
 
 Instant = Annotated[
@@ -48,17 +38,21 @@ Instant = Annotated[
         {"type": "string", "format": "date-time", "examples": ["2026-11-22T09:30:00.000Z"]}
     ),
 ]
-Flag = StrictBool
-Count = Annotated[StrictInt, Field(ge=0, le=2**53)]
+
+
+def _integral(value: object) -> object:
+    """JSON knows one kind of number: 3.0 is the integer 3. Texts and truth values are not."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+INTEGRAL = BeforeValidator(_integral)
+Count = Annotated[int, Field(strict=True, ge=0, le=2**53), INTEGRAL]
 #: The same in a path or query, where everything is text.
 UrlCount = Annotated[int, Field(ge=0, le=2**53)]
+#: PostgreSQL cannot hold a NUL, and nobody means one.
 NO_NUL = r"^[^\x00]*$"
-Text = Annotated[str, AfterValidator(_no_nul), Field(max_length=4_000)]
-Line = Annotated[
-    str,
-    AfterValidator(_no_nul),
-    Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
-]
+Text = Annotated[str, Field(max_length=4_000, pattern=NO_NUL)]
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Metadata = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=40)], Annotated[Text, Field(max_length=500)]

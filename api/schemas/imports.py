@@ -1,19 +1,25 @@
 """Imports and previews: what a caller asks."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
-from api.schemas.bodies import Body, Count, Metadata, Resource, Text
+from api.schemas.bodies import INTEGRAL, Body, Count, Metadata, Resource, Text
 from api.schemas.uploads import UploadRef
 from engine.policy import WhenInvalid
 from plans.plan import Read
+
+#: A member that may be left out, but is never null.
+Absent = SkipJsonSchema[None]
+
+IMPORT_CHARACTERS = 20_000_000
 
 #: Inline rows of one call, and how many of them are waited for.
 MAX_ROWS = 5_000
 MAX_WAITED_ROWS = 500
 
-Cell = Annotated[str, Field(max_length=1_048_576)] | StrictBool | StrictInt | StrictFloat | None
+Cell = Annotated[Text, Field(max_length=1_048_576)] | StrictBool | StrictInt | StrictFloat | None
 Row = Annotated[
     dict[Annotated[str, Field(max_length=1_000)], Cell], Field(min_length=1, max_length=1_000)
 ]
@@ -21,7 +27,7 @@ Mapping = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=63)],
         Annotated[str, Field(min_length=1, max_length=1_000)]
-        | Annotated[StrictInt, Field(ge=0, lt=10_000)],
+        | Annotated[int, Field(strict=True, ge=0, lt=10_000), INTEGRAL],
     ],
     Field(
         max_length=1_000,
@@ -47,29 +53,41 @@ class ImportPolicy(Body):
     auto_approve: Annotated[float, Field(strict=True, ge=0.5, le=1)] | None = None
 
 
+_KINDS = ("files", "rows", "csv")
+#: What the members' own schemas cannot say.
+_TOGETHER: dict[str, Any] = {
+    "oneOf": [{"required": [each]} for each in _KINDS],
+    "dependentRequired": {"plan_version": ["plan_id"]},
+}
+
+
 class Data(Body):
     """Files, rows or CSV text, exactly one of them, and how to read it."""
 
-    files: Annotated[tuple[ImportFile, ...], Field(min_length=1, max_length=100)] | None = None
-    rows: Annotated[tuple[Row, ...], Field(min_length=1, max_length=MAX_ROWS)] | None = None
-    csv: Annotated[str, Field(min_length=1)] | None = None
+    files: Annotated[tuple[ImportFile, ...], Field(min_length=1, max_length=100)] | Absent = None
+    rows: Annotated[tuple[Row, ...], Field(min_length=1, max_length=MAX_ROWS)] | Absent = None
+    csv: Annotated[Text, Field(min_length=1, max_length=IMPORT_CHARACTERS)] | Absent = None
     sheet: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")] | None = Field(
         default=None, description="Which sheet inline rows or CSV text are for"
     )
     mapping: Mapping = Field(default_factory=dict)
     has_header: StrictBool | None = None
     read: Read = Read()
-    plan_id: Annotated[str, Field(max_length=60)] | None = None
-    plan_version: Annotated[Count, Field(ge=1)] | None = None
+    plan_id: Annotated[Text, Field(max_length=60)] | Absent = None
+    plan_version: Annotated[int, Field(strict=True, ge=1, le=2**53), INTEGRAL] | Absent = None
 
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        given = [each for each in (self.files, self.rows, self.csv) if each is not None]
-        if len(given) != 1:
-            raise ValueError("give exactly one of `files`, `rows` and `csv`")
-        if self.plan_version is not None and self.plan_id is None:
-            raise ValueError("`plan_version` needs its `plan_id`")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _one_kind(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            if sum(name in data for name in _KINDS) != 1:
+                raise ValueError("give exactly one of `files`, `rows` and `csv`")
+            if "plan_version" in data and "plan_id" not in data:
+                raise ValueError("`plan_version` needs its `plan_id`")
+            for name in (*_KINDS, "plan_id", "plan_version"):
+                if name in data and data[name] is None:
+                    raise ValueError(f"`{name}` is null: leave it out instead")
+        return data
 
 
 class NewImport(Data):
@@ -77,6 +95,7 @@ class NewImport(Data):
 
     model_config = ConfigDict(
         json_schema_extra={
+            **_TOGETHER,
             "examples": [
                 {
                     "files": [{"upload_ref": "up_01JD4F8QZ7V0R8N5Y2M3K4P6W9"}],
@@ -84,7 +103,7 @@ class NewImport(Data):
                     "policy": {"when_invalid": "take_valid", "max_invalid_percent": 2.5},
                     "metadata": {"ticket": "42"},
                 }
-            ]
+            ],
         }
     )
 
@@ -103,10 +122,13 @@ class Preview(Data):
     """The same data, only looked at: nothing is written."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"csv": "Name,E-mail\nAnn,ann@x.example\n", "limit": 5}]}
+        json_schema_extra={
+            **_TOGETHER,
+            "examples": [{"csv": "Name,E-mail\nAnn,ann@x.example\n", "limit": 5}],
+        }
     )
 
-    limit: Annotated[Count, Field(ge=1, le=100)] = 5
+    limit: Annotated[int, Field(strict=True, ge=1, le=100), INTEGRAL] = 5
 
 
 class PreviewColumn(Resource):

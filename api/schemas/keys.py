@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, IPvAnyNetwork
 
-from api.schemas.bodies import Body, Count, Instant, Line, Resource
+from api.schemas.bodies import INTEGRAL, Body, Instant, Line, Resource
 from api.schemas.companies import CompanyId
 from engine.model import AuditEntry, Key, Scope
 
@@ -14,10 +14,10 @@ class NewKey(Body):
 
     name: Line = Field(examples=["nightly import"])
     scopes: Annotated[frozenset[Scope], Field(min_length=1, examples=[["imports:write"]])]
-    environment: Annotated[str, Field(pattern=r"^[a-z]{2,8}$")] = "live"
+    environment: Literal["live", "test"] = "live"
     companies: Annotated[tuple[CompanyId, ...], Field(max_length=1_000)] = ()
     addresses: Annotated[tuple[IPvAnyNetwork, ...], Field(max_length=100)] = ()
-    expires_in_days: Annotated[Count, Field(ge=1, le=3_650)] = 365
+    expires_in_days: Annotated[int, Field(strict=True, ge=1, le=3_650), INTEGRAL] = 365
 
 
 class KeyBody(Resource):
@@ -41,12 +41,6 @@ class MintedKey(KeyBody):
     """A new key. `secret` is told this once and never again."""
 
     secret: str = Field(examples=["rk_live_…"])
-
-
-class RotateKey(Body):
-    """How long the old key still works, so that both overlap."""
-
-    overlap_hours: Annotated[Count, Field(le=720)] = 24
 
 
 def key_body(key: Key) -> KeyBody:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from api.schemas.bodies import Body, Count, Instant, Line, Resource, Text
+from api.schemas.bodies import INTEGRAL, Body, Instant, Line, Resource, Text
 from api.schemas.companies import CompanyId, SourceId, TemplateName
 from api.schemas.uploads import UploadRef
 from engine.model import PlanRecord, PlanVersionRecord
@@ -16,7 +16,7 @@ from plans.template import Template
 from plans.versions import Difference
 
 PlanId = Annotated[str, Field(examples=["plan_01JD4F8QZ7V0R8N5Y2M3K4P6W9"])]
-Number = Annotated[Count, Field(ge=1, le=1_000_000, examples=[2])]
+Number = Annotated[int, Field(strict=True, ge=1, le=1_000_000, examples=[2]), INTEGRAL]
 
 _DOCUMENT = "plan: crm\nsheets:\n  - template: contacts\n    columns:\n      - field: email\n        from: Email\n"
 Document = Annotated[
@@ -70,7 +70,7 @@ class ReplayVersion(Body):
     """Try a version on the staged files of past runs; nothing is written."""
 
     number: Number
-    runs: Annotated[Count, Field(ge=1, le=50)] = 10
+    runs: Annotated[int, Field(strict=True, ge=1, le=50), INTEGRAL] = 10
 
 
 class Infer(Body):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from api.schemas.bodies import Body, Instant, Resource, Text
+from api.schemas.bodies import INTEGRAL, Body, Instant, Resource, Text
 from api.schemas.companies import CompanyId
 from engine.model import Upload
 
@@ -19,7 +19,7 @@ class NewUpload(Body):
     content_type: Annotated[
         str, Field(pattern=r"^[a-zA-Z0-9!#$&^_.+-]{1,60}/[a-zA-Z0-9!#$&^_.+-]{1,100}$")
     ] = Field(default="application/octet-stream", examples=["text/csv"])
-    size: Annotated[int, Field(strict=True, ge=1, le=2**53, examples=[1048576])]
+    size: Annotated[int, Field(strict=True, ge=1, le=2**53, examples=[1048576]), INTEGRAL]
     sha256: Sha256 | None = None
 
 
