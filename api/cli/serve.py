@@ -14,7 +14,8 @@ def serve(host: str, port: int, worker: bool) -> None:
     from api import logs, server
     from engine.settings import from_environment
 
-    settings = from_environment(os.environ)
+    # Signed URLs and links point at this very server unless a public address is set.
+    settings = from_environment({"REKNIT_PUBLIC_URL": f"http://{host}:{port}", **os.environ})
     logs.configure(settings.log_level)
     server.serve(settings, host=host, port=port, worker=worker)
 

@@ -110,8 +110,8 @@ def _accounting(outcome: Outcome) -> None:
     for sheet in outcome.sheets:
         for file in sheet.files:
             table.add_row(Text(sheet.sheet), Text(file.file), *_counts(file.accounting))
-    table.add_row("", Text("read = valid + invalid + duplicate + skipped", "dim"))
     OUT.print(table)
+    OUT.print(Text("read = valid + invalid + duplicate + skipped", "dim"))
 
 
 def _counts(accounting: Accounting) -> list[str]:
