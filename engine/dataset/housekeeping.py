@@ -23,7 +23,10 @@ class Tidied:
 
 
 def tidy(sheet: Location, *, keep: timedelta) -> Tidied:
-    """Merge small files, and delete those no version younger than `keep` (the undo window) needs."""
+    """Merge small files, and delete those no version younger than `keep` (the undo window) needs.
+
+    Files a run is still writing look the same: `keep` must be longer than any run takes.
+    """
     table = tables.existing(sheet)
     compacted = tables.compact(table) if len(table.file_uris()) >= _MANY else 0
     return Tidied(compacted=compacted, deleted=tables.vacuum(table, keep=keep))

@@ -50,14 +50,15 @@ def _touched(connection: DuckDBPyConnection, table: Table | None) -> list[tuple[
     if table is None:
         return []
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS removed (_id BIGINT)")
-    connection.execute("CREATE TEMP TABLE file_ids (low BIGINT, high BIGINT)")
-    for low, high in tables.id_ranges(table):
-        connection.execute("INSERT INTO file_ids VALUES ($1, $2)", [low, high])
-    return connection.execute(
-        "SELECT low, high FROM file_ids WHERE EXISTS "
-        "(SELECT 1 FROM changed WHERE _id BETWEEN low AND high) OR EXISTS "
-        "(SELECT 1 FROM removed WHERE _id BETWEEN low AND high) ORDER BY low"
-    ).fetchall()
+    return [
+        (low, high)
+        for low, high in tables.id_ranges(table)
+        if connection.execute(
+            "SELECT 1 FROM (SELECT _id FROM changed UNION ALL SELECT _id FROM removed) "
+            "WHERE _id BETWEEN $1 AND $2 LIMIT 1",
+            [low, high],
+        ).fetchall()
+    ]
 
 
 def _replaced(columns: Sequence[Column], where: str) -> str:
