@@ -133,7 +133,6 @@ def _stage_plain(
     if rewritten and staged.records != whole.records - len(whole.blanks):
         raise mismatch(f"{whole.records} records, {staged.records} staged")
     count, above = kept - len(blanks), units_between(region)
-    skipped = len(whole.blanks) + sum(not blank(cells, region.width) for cells in below) + above
     return Staged(
         source=source(
             reading,
@@ -141,7 +140,7 @@ def _stage_plain(
             notes=_plain_notes(whole, below, kept, region),
             read=whole.records + above,
             broken=0,
-            skipped=skipped,
+            skipped=whole.records - count + above,
         ),
         path=out if rewritten else reading.file.path,
         delimiter=used.delimiter,

@@ -85,6 +85,9 @@ def footer(rows: Sequence[tuple[int, Cells]], width: int) -> int:
     for at in range(len(rows) - 1, 0, -1):
         cells = rows[at][1]
         filled = [cell for cell in cells if cell.strip()]
+        if not filled:
+            count += 1
+            continue
         total = bool(_TOTAL.match(filled[0])) and len(filled) < max(2, 0.8 * width)
         if not total and (len(filled) > 1 or width < 3):
             break
