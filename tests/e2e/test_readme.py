@@ -1,0 +1,114 @@
+"""The README is true: its commands run, its transcript is what they print, its tables are whole."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+from api.cli import EXITS
+from engine.compiler.program import CellCode
+from engine.drift import DriftCode
+from engine.errors import SourceCode
+from plans import library
+from plans.document import load
+from plans.plan import Plan
+from plans.template import FieldType
+from plans.transforms import Transform
+from plans.versions import first_version
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+CHAPTERS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE))
+
+
+def blocks(chapter: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", CHAPTERS[chapter], re.DOTALL)
+
+
+def shell(commands: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    (folder / "fixtures").symlink_to(ROOT / "fixtures")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=folder,
+        env={
+            "PATH": path,
+            "COLUMNS": "200",
+            "HOME": str(folder),
+            "REKNIT_METRICS_PORT": free_port(),
+        },
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+def free_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
+
+
+def test_the_five_minutes_run_and_print_what_the_readme_shows(tmp_path):
+    done = shell("\n".join(blocks("Five minutes", "sh")), tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    shown = [line.strip() for text in blocks("Five minutes", "text") for line in text.splitlines()]
+    assert [line for line in shown if line not in done.stdout] == []
+
+
+def test_the_api_session_ends_with_the_valid_rows(tmp_path):
+    (commands,) = blocks("The API in curl", "sh")
+    done = shell(commands.replace("8000", free_port()), tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert "needs_attention" in done.stdout
+    assert "external_id,first_name,last_name" in done.stdout
+
+
+def test_the_plan_is_one():
+    (text,) = blocks("A plan", "yaml")
+
+    assert first_version(load(Plan, text, name="README"), ()).number == 1
+
+
+def test_the_numbers_of_the_language_are_right():
+    assert f"vocabulary of {len(Transform.__origin__.__args__)} transforms" in TEXT
+    assert f"{len(FieldType)} field types" in TEXT
+
+
+@pytest.mark.parametrize("codes", [CellCode, DriftCode, SourceCode])
+def test_every_code_has_its_row(codes: type[StrEnum]):
+    assert [each for each in codes if f"| `{each}` |" not in CHAPTERS["Codes"]] == []
+
+
+def test_every_exit_code_has_its_row():
+    codes = re.findall(r"(?:^|\s)(\d+)  ", EXITS)
+
+    assert [code for code in codes if f"| {code} |" not in CHAPTERS["Exit codes"]] == []
+
+
+def test_the_make_targets_exist():
+    targets = re.findall(r"^make (\w+)", TEXT, re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+    assert [each for each in targets if f"\n{each}:" not in makefile] == []
+
+
+def test_the_plans_that_ship_are_as_many_as_it_names():
+    named = ("HubSpot", "Salesforce", "Pipedrive", "Outlook", "Google", "Stripe", "bank")
+
+    assert len(library.plans()) == len(named)
+    assert all(each in CHAPTERS["Five minutes"] for each in named)
+
+
+def test_links_lead_somewhere():
+    links = re.findall(r"\]\(([^)#]+)", TEXT)
+
+    assert [each for each in links if not (ROOT / each).exists()] == []
