@@ -1,0 +1,337 @@
+"""Keys, and what a key's request leaves behind: idempotency, limits, the audit log."""
+
+import logging
+import random
+import re
+import string
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import sqlalchemy
+from serving import LAVISH, Deployment, company, deployment, planned, post, running
+
+from api.app import Limits
+from api.limits import Rate
+from api.logs import JsonLines
+from engine.model import Scope
+from engine.store import keys
+
+ME = "/v1/me"
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory):
+    with deployment(tmp_path_factory.mktemp("data"), worker=False) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def client(there: Deployment) -> httpx.Client:
+    made = there.client()
+    planned(made)
+    return made
+
+
+def get(there: Deployment, path: str = ME, **headers: str) -> httpx.Response:
+    return httpx.get(there.url + path, headers=headers, trust_env=False)
+
+
+def test_a_key_may_come_in_any_of_three_headers(there):
+    key = there.key(there.partner())
+
+    for headers in ({"x-api-key": key}, {"anx-api-key": key}, {"Authorization": f"Bearer {key}"},
+                    {"x-api-key": key, "Authorization": f"bearer {key}"}):  # fmt: skip
+        assert get(there, **headers).status_code == 200
+
+
+def test_two_different_keys_in_one_request_are_ambiguous(there):
+    one, two = there.key(there.partner()), there.key(there.partner())
+    answer = get(there, **{"x-api-key": one, "Authorization": f"Bearer {two}"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "ambiguous_credentials")
+
+
+def test_a_key_in_the_query_opens_nothing_and_is_not_logged(there, caplog):
+    key = there.key(there.partner())
+    caplog.handler.setFormatter(JsonLines())
+    with caplog.at_level(logging.DEBUG):
+        answer = get(there, f"{ME}?api_key={key}")
+
+    assert answer.status_code == 401
+    assert key not in caplog.text
+
+
+def test_every_key_that_does_not_work_gets_the_same_answer(there):
+    partner = there.partner()
+    with there.services.database.begin() as c:
+        said = {"secrets": there.services.secrets, "name": "k", "scopes": frozenset(Scope)}
+        revoked, revoked_text = keys.mint(c, partner, **said)
+        keys.revoke(c, partner, revoked.id)
+        _, expired_text = keys.mint(c, partner, **said, days=-1)
+    unknown = keys.new_text("live")
+    tampered = unknown[:-1] + ("a" if unknown[-1] != "a" else "b")
+    answers = [get(there)] + [
+        get(there, **{"x-api-key": text})
+        for text in (revoked_text, expired_text, unknown, tampered, "nonsense")
+    ]
+    bodies = {re.sub(r'"request_id":"[^"]+"', "", each.text) for each in answers}
+
+    assert {each.status_code for each in answers} == {401}
+    assert len(bodies) == 1
+    assert all(each.headers["www-authenticate"].startswith("Bearer") for each in answers)
+
+
+def test_the_pattern_for_secret_scanners_finds_keys_and_nothing_else():
+    minted = [keys.new_text("live") for _ in range(10_000)]
+    letters = random.Random(1)
+    noise = "".join(letters.choices(string.ascii_letters + string.digits, k=1_000_000))
+
+    assert all(keys.PATTERN.fullmatch(each) and keys.well_formed(each) for each in minted)
+    assert not keys.PATTERN.search(noise)
+
+
+def test_the_text_of_a_key_is_nowhere_on_disk(there, client):
+    body = {"name": "k", "scopes": ["imports:write"]}
+    secret = post(client, "/v1/keys", body, **{"Idempotency-Key": "mint-1"})["secret"]
+    get(there, **{"x-api-key": secret})
+    stored = b"".join(
+        path.read_bytes()
+        for path in Path(there.services.settings.data_dir).rglob("*")
+        if path.is_file()
+    )
+
+    assert secret.encode() not in stored
+    assert secret[:12].encode() in stored
+
+
+def test_a_revoked_key_is_dead_everywhere_within_a_second(there, client):
+    made = post(client, "/v1/keys", {"name": "k", "scopes": ["companies:read"]})
+    with running(there.services) as elsewhere:
+        header = {"x-api-key": made["secret"]}
+        assert httpx.get(elsewhere + ME, headers=header, trust_env=False).status_code == 200
+        client.delete(f"/v1/keys/{made['id']}")
+        time.sleep(1.05)
+        assert httpx.get(elsewhere + ME, headers=header, trust_env=False).status_code == 401
+        there.services.draining.clear()
+
+
+def test_a_rotated_key_and_its_twin_both_work(there, client):
+    old = post(client, "/v1/keys", {"name": "k", "scopes": ["companies:read"]})
+    new = post(client, f"/v1/keys/{old['id']}/rotate")
+
+    assert new["scopes"] == old["scopes"]
+    for made in (old, new):
+        assert get(there, **{"x-api-key": made["secret"]}).json()["id"] == made["id"]
+
+
+def test_a_key_cannot_give_away_more_than_it_has(there):
+    weak = there.client(there.key(there.partner(), scopes=frozenset({Scope.KEYS_ADMIN})))
+    answer = weak.post("/v1/keys", json={"name": "k", "scopes": ["imports:write"]})
+
+    assert (answer.status_code, answer.json()["missing_scope"]) == (403, "imports:write")
+
+
+def test_a_key_for_other_addresses_is_refused_here(there):
+    key = there.key(there.partner(), addresses=("203.0.113.0/24",))
+
+    assert get(there, **{"x-api-key": key}).status_code == 403
+
+
+def test_last_use_is_kept_to_the_minute(there, client):
+    made = post(client, "/v1/keys", {"name": "k", "scopes": ["companies:read"]})
+    get(there, **{"x-api-key": made["secret"]})
+
+    assert client.get(f"/v1/keys/{made['id']}").json()["last_used_at"]
+
+
+def test_after_ten_wrong_keys_an_address_has_to_wait(tmp_path):
+    limits = Limits(requests=LAVISH.requests, failures=Rate(requests=10, seconds=60))
+    with deployment(tmp_path, worker=False, limits=limits) as there:
+        statuses = [get(there, **{"x-api-key": "wrong"}).status_code for _ in range(12)]
+
+    assert statuses == [401] * 10 + [429] * 2
+
+
+def test_the_request_after_the_last_one_has_to_wait(tmp_path):
+    limits = Limits(requests=Rate(requests=3, seconds=60))
+    with deployment(tmp_path, worker=False, limits=limits) as there:
+        client = there.client()
+        answers = [client.get(ME) for _ in range(4)]
+        other = client.get("/v1/sources")
+
+    assert [each.status_code for each in answers] == [200, 200, 200, 429]
+    assert [each.headers["x-ratelimit-remaining"] for each in answers] == ["2", "1", "0", "0"]
+    assert 1 <= int(answers[3].headers["retry-after"]) <= 60
+    assert other.status_code == 200
+
+
+# Idempotency
+
+
+def test_the_same_request_again_gives_the_same_bytes(client):
+    body, key = {"name": "once"}, {"Idempotency-Key": "source-1"}
+    first = client.post("/v1/sources", json=body, headers=key)
+    again = client.post("/v1/sources", content=b' {"name" : "once"}',
+                        headers={**key, "content-type": "application/json"})  # fmt: skip
+
+    assert (again.status_code, again.content) == (201, first.content)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.headers["location"] == first.headers["location"]
+
+
+def test_another_request_with_the_same_key_is_a_conflict(client):
+    key = {"Idempotency-Key": "source-2"}
+    client.post("/v1/sources", json={"name": "a1"}, headers=key)
+    other = client.post("/v1/sources", json={"name": "a2"}, headers=key)
+
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+
+
+def test_a_refused_request_leaves_its_key_free(client):
+    key = {"Idempotency-Key": "source-3"}
+    refused = client.post("/v1/companies", json={"name": "x", "source": "later"}, headers=key)
+    assert refused.status_code == 404
+    post(client, "/v1/sources", {"name": "later"})
+    body = {"name": "x", "source": "later", "templates": ["contacts"]}
+    assert client.post("/v1/companies", json=body, headers=key).status_code == 201
+
+
+def test_of_many_equal_requests_at_once_one_makes_the_run(there, client):
+    made = company(client)["id"]
+    body = {"csv": "Name,Email\nA,a@x.example\n", "idempotency_key": "storm"}
+    with running(there.services) as elsewhere, ThreadPoolExecutor(16) as pool:
+        there.services.draining.clear()
+        urls = [there.url, elsewhere] * 32
+
+        def send(url: str) -> httpx.Response:
+            return httpx.post(
+                f"{url}/v1/companies/{made}/imports", json=body, headers=client.headers, timeout=60,
+                trust_env=False,
+            )  # fmt: skip
+
+        answers = list(pool.map(send, urls))
+    there.services.draining.clear()
+
+    assert {each.status_code for each in answers} == {201}
+    assert len({each.content for each in answers}) == 1
+    assert sum("idempotent-replayed" in each.headers for each in answers) == 63
+    assert len(client.get(f"/v1/companies/{made}/imports").json()["data"]) == 1
+
+
+def test_of_many_different_imports_at_once_one_company_takes_one(client):
+    made = company(client)["id"]
+
+    def send(number: int) -> httpx.Response:
+        body = {"csv": f"Name,Email\nA,a{number}@x.example\n"}
+        return client.post(f"/v1/companies/{made}/imports", json=body)
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(send, range(100)))
+    won = [each for each in answers if each.status_code == 201]
+    lost = [each.json() for each in answers if each.status_code == 409]
+
+    assert (len(won), len(lost)) == (1, 99)
+    assert {each["active_run_id"] for each in lost} == {won[0].json()["id"]}
+
+
+def test_an_import_key_lives_as_long_as_the_run_and_others_a_week(there, client):
+    made = company(client)["id"]
+    body = {"csv": "Name,Email\nA,a@x.example\n"}
+    client.post(f"/v1/companies/{made}/imports", json=body, headers={"Idempotency-Key": "long-1"})
+    client.post("/v1/sources", json={"name": "short"}, headers={"Idempotency-Key": "short-1"})
+    with there.services.database.connect() as c:
+        found = dict(
+            c.exec_driver_sql(
+                "select key, expires_at - created_at from idempotency where key like '%-1'"
+            ).all()
+        )
+
+    days = {key: timedelta(microseconds=found[key]).days for key in ("long-1", "short-1")}
+    assert days == {"long-1": 30, "short-1": 7}
+
+
+def test_an_idempotency_key_has_to_be_one(client):
+    for key in ("", "x" * 256, "with space"):
+        answer = client.post("/v1/sources", json={"name": "z"}, headers={"Idempotency-Key": key})
+        assert answer.status_code == 400, key
+
+
+# Lists
+
+
+def test_a_list_is_walked_without_gap_or_repeat_while_it_grows(client):
+    before = [post(client, "/v1/sources", {"name": f"walk-{n}"})["id"] for n in range(30)]
+    seen, path = [], "/v1/sources?limit=7"
+    while path:
+        answer = client.get(path)
+        seen += [each["id"] for each in answer.json()["data"]]
+        post(client, "/v1/sources", {"name": f"new-{len(seen)}"})
+        path = answer.links.get("next", {}).get("url")
+
+    assert len(seen) == len(set(seen))
+    assert set(before) <= set(seen)
+    assert seen == sorted(seen, reverse=True)
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "cursor=x", "typo=1"])
+def test_a_list_refuses_what_it_does_not_understand(client, query):
+    assert client.get(f"/v1/sources?{query}").status_code == 400
+
+
+# What stays
+
+
+def test_the_audit_log_is_a_chain_and_an_edit_breaks_it(tmp_path):
+    with deployment(tmp_path, worker=False) as there:
+        client = there.client()
+        planned(client)
+        made = company(client)
+        lines = client.get("/v1/audit").json()["data"]
+        assert client.get("/v1/audit/verdict").json()["intact"]
+        with there.services.database.begin() as c:
+            guards = "select name from sqlite_master where type = 'trigger' and tbl_name = 'audit'"
+            for (name,) in c.exec_driver_sql(guards).all():
+                c.exec_driver_sql(f"drop trigger {name}")
+            c.exec_driver_sql("update audit set action = 'nothing' where sequence = 2")
+        told = client.get("/v1/audit/verdict").json()
+
+    assert lines[0]["action"] == "company.created"
+    assert lines[0]["target"] == made["id"]
+    assert lines[0]["request_id"]
+    assert (told["intact"], told["first_bad"]) == (False, 2)
+
+
+def test_a_refused_scope_is_in_the_audit_log(there):
+    partner = there.partner()
+    weak = there.client(there.key(partner, scopes=frozenset({Scope.COMPANIES_READ})))
+    weak.post("/v1/sources", json={"name": "x"})
+    admin = there.client(there.key(partner))
+
+    assert admin.get("/v1/audit").json()["data"][0]["action"] == "access.refused"
+
+
+def test_nothing_read_only_can_be_written(client):
+    made = company(client)
+    for name, value in made.items():
+        answer = client.patch(f"/v1/companies/{made['id']}", json={name: value})
+        writable = name in ("name", "external_id", "metadata")
+        assert answer.status_code == (200 if writable else 400), name
+
+
+def test_the_database_away_is_a_503_that_says_when_to_try_again(there: Deployment, monkeypatch):
+    def away(*args: object, **said: object) -> None:
+        raise sqlalchemy.exc.OperationalError("SELECT secret", {}, Exception("no"))
+
+    client = there.client()
+    client.get(ME)
+    monkeypatch.setattr("engine.store.sources.page", away)
+    answer = client.get("/v1/sources")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"]
+    assert "secret" not in answer.text
+    assert answer.json()["retryable"] is True
