@@ -19,9 +19,11 @@ PEOPLE = pyarrow.schema(
 )
 
 
-def part(path: Path, rows: list[dict[str, Any]], *, first_row: int = 2) -> Path:
-    """Rows of people as a run's valid Parquet part; further members become text columns."""
-    extra = {key for row in rows for key in row} - set(PEOPLE.names)
+def part(
+    path: Path, rows: list[dict[str, Any]], *, first_row: int = 2, also: tuple[str, ...] = ()
+) -> Path:
+    """Rows of people as a run's valid Parquet part; further members, and `also`, are text columns."""
+    extra = {*also, *(key for row in rows for key in row)} - set(PEOPLE.names)
     fields = [*PEOPLE, *(pyarrow.field(name, pyarrow.string()) for name in sorted(extra))]
     lineage = [
         {"_file": path.stem + ".csv", "_row": number}
@@ -39,10 +41,11 @@ def bring(
     sheet: Location, folder: Path, run: str, rows: list[dict[str, Any]], **options: Any
 ) -> Counts:
     """Upsert rows of people by email."""
+    also = options.pop("also", ())
     options = {"identity": (("email",),), "plan_version": "v1", **options}
     return upsert(
         sheet,
-        [part(folder / f"{run}.parquet", rows)],
+        [part(folder / f"{run}.parquet", rows, also=also)],
         run=run,
         scratch=folder / "scratch",
         **options,
