@@ -176,7 +176,7 @@ def _legacy(head: bytes, *, whole: bool) -> Encoding:
         name = "shift_jis" if _decodes(head, "shift_jis", whole=whole) else "cp932"
     # A handful of accents proves nothing: then the commonest encoding of exports it is.
     if sure < UNSURE and _decodes(head, "cp1252", whole=whole):
-        name = "cp1252"
+        name, sure = "cp1252", 0.7
     elif not _decodes(head, name, whole=whole):
         name, sure = "cp1252", 0.0
     return Encoding(name=codecs.lookup(name).name, skip=0, choice=_choice(name, max(sure, 0.5)))

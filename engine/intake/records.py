@@ -21,6 +21,8 @@ _DEPTH = 20
 
 def stage_json(reading: Reading) -> Staged:
     """Two passes: the first finds the columns, the second writes the rows."""
+    if reading.format is Format.JSON and (lists := _lists(reading)):
+        return stage_rows(iter(lists), reading)
     columns: dict[str, None] = {}
     seen = 0
     for _, value, _ in _values(reading):
@@ -35,6 +37,14 @@ def stage_json(reading: Reading) -> Staged:
         raise reading.file.error(code, "no object with members was found")
     region = Region(header=(), first=0, width=len(columns), columns=tuple(columns))
     return stage_rows(_records(reading, tuple(columns)), reading, region=region)
+
+
+def _lists(reading: Reading) -> list[Record]:
+    """An array of arrays is a table without names: its header is found as in any other."""
+    rows = _array(reading)
+    if not rows or not all(isinstance(each, list) for each in rows):
+        return []
+    return [Record(row, row, list(flat(values).values()), "") for row, values in enumerate(rows, 1)]
 
 
 def _records(reading: Reading, columns: tuple[str, ...]) -> Iterator[Record]:

@@ -10,8 +10,11 @@ from plans.plan import Read
 
 _NUMBER = re.compile(r"[-+(]?[$€£¥]?\s?\d[\d.,'\u2019 ]*%?\)?[$€£¥]?|[-+]?\d*\.?\d+[eE][-+]?\d+")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d\d(:\d\d)?.*")
-_OTHER = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+|(?i:true|false|yes|no|null|n/a)|-")
+_OTHER = re.compile(
+    r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+|(?i:true|false|yes|no|null|n/?a|nan|-?inf|none)|-|\\?\?"
+)
 _CODE = re.compile(r"[A-Za-z]{0,4}[-_/.]?\d{2,}[\d./_-]*")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _TOTAL = re.compile(r"(?i)\W*(grand\s+|sub\s?)?(total|sum|summe|gesamt|totals|totale|итого|合计)\b")
 
 _REMARK = re.compile(
@@ -172,22 +175,18 @@ def _first_filled(rows: Sequence[Cells]) -> int:
 
 def _other_table(rows: Sequence[Cells]) -> int | None:
     """Where a second table begins: a header of another width, and rows as wide as it."""
-    widths = [len(_trim(cells)) for cells in rows]
     start = _first_filled(rows)
-    for at in range(start + 3, len(rows) - 2):
-        above = Counter(len(cells) for cells in rows[start:at] if len(_trim(cells)) > 1)
-        if not above or widths[at] < 2 or not _all_text(rows[at]):
-            continue
-        usual, count = above.most_common(1)[0]
-        below = [len(cells) for cells in rows[at : at + 20]]
-        if (
-            len(rows[at]) != usual
-            and count >= 3
-            and below.count(len(rows[at])) == len(below)
-            and not _all_text(rows[at + 1])
-            and above[len(rows[at])] <= 0.1 * count
-        ):
-            return at
+    above: Counter[int] = Counter()
+    for at in range(start, len(rows) - 2):
+        cells = rows[at]
+        usual, count = above.most_common(1)[0] if above else (len(cells), 0)
+        if len(cells) != usual and count >= 3 and above[len(cells)] <= 0.1 * count:
+            below = {len(each) for each in rows[at : at + 20]}
+            header = len(_trim(cells)) > 1 and _all_text(cells)
+            if header and below == {len(cells)} and not _all_text(rows[at + 1]):
+                return at
+        if len(_trim(cells)) > 1:
+            above[len(cells)] += 1
     return None
 
 
@@ -223,7 +222,7 @@ def _has_header(rows: Sequence[Cells], top: int, width: int) -> tuple[bool, floa
         usual = max(kinds, key=lambda kind: kinds[kind], default="")
         text = cell.strip()
         if usual in ("n", "d", "o") and kinds[usual] >= 0.6 * sum(kinds.values()):
-            votes += 1.0 if shapes[at] == "t" else -1.5 if shapes[at] == usual else -0.2
+            votes += _typed_vote(text, shapes[at], usual, column)
         elif (text and text in (each.strip() for each in column)) or (
             shapes[at] in ("n", "d", "o") and not text.isdigit()
         ):
@@ -235,6 +234,17 @@ def _has_header(rows: Sequence[Cells], top: int, width: int) -> tuple[bool, floa
         votes -= 0.3
     sure = min(1.0, 0.5 + abs(votes) / max(2, width))
     return votes > 0, sure
+
+
+def _typed_vote(name: str, shape: str, usual: str, column: Sequence[str]) -> float:
+    """What a first cell says above a column of numbers, dates or codes."""
+    if shape == "t":
+        return 1.0
+    if shape != usual:
+        return 0.2
+    # A year above numbers that are no years is a name.
+    years = [bool(_YEAR.fullmatch(each.strip())) for each in column if each.strip()]
+    return 0.5 if _YEAR.fullmatch(name) and sum(years) < 0.5 * len(years) else -1.5
 
 
 def _depth(rows: Sequence[Cells], top: int, width: int) -> int:
