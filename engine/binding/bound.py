@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from engine.intake.source import Staged
+from engine.profile import Profile
+
 
 class Pass(StrEnum):
     """How a column was found, cheapest first."""
@@ -49,3 +52,13 @@ class Binding:
     def bound(self, field: str) -> Bound | None:
         """How this field is bound; None when it is not."""
         return next((each for each in self.bounds if each.field == field), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoundTable:
+    """A staged table bound to one sheet of the plan; `binding.sheet` names it."""
+
+    table: int
+    staged: Staged
+    profile: Profile
+    binding: Binding

@@ -5,9 +5,10 @@ Reads whole columns of the customer's bytes for its proofs: call it in a sandbox
 
 from collections.abc import Callable, Sequence
 
+from engine.binding.bound import BoundTable
 from engine.outcome import Outcome
 from engine.proposal import Repair
-from engine.repair.case import BoundTable, Case, cases
+from engine.repair.case import Case, cases
 from engine.repair.columns import renamed, unfed
 from engine.repair.dates import dates
 from engine.repair.numbers import numbers

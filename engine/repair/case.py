@@ -4,26 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.binding import Binding
-from engine.intake.source import Staged
+from engine.binding.bound import BoundTable
 from engine.outcome import VALUE_CODES, CellGroup, Outcome
-from engine.profile import Profile, Reading, readings
+from engine.profile import Reading, readings
 from engine.proposal import Repair, RepairKind
 from plans.changes import Change
 from plans.plan import Mapping, SheetPlan
 from plans.template import FieldType, Severity, Template, TemplateField
 from plans.transforms import COMBINING, Date, DateTime, Time
 from plans.versions import PlanVersion
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BoundTable:
-    """A staged table bound to one sheet of the plan; `binding.sheet` names it."""
-
-    table: int
-    staged: Staged
-    profile: Profile
-    binding: Binding
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from engine.binding import Bound, Pass
+from engine.binding.bound import BoundTable
 from engine.binding.words import concepts
 from engine.outcome import VALUE_CODES, Outcome
 from engine.proposal import Repair, RepairKind
-from engine.repair.case import BoundTable
 from plans.changes import AddAlias, AddMapping, Change
 from plans.plan import Mapping, SheetPlan
 from plans.template import Template
