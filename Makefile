@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --pyt
 	--exclude-newer "7 days"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test evals check format lock
+.PHONY: help demo test evals screenshots check format lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -20,6 +20,9 @@ test: $(READY)  ## every test but benchmarks and faults
 
 evals: $(READY)  ## score mapping and healing (FOLDERS="…" for other task files)
 	$(BIN)/python -m evals $(FOLDERS) $(ARGS)
+
+screenshots: $(READY)  ## pictures of every page into out/screenshots (needs chromium)
+	$(BIN)/python tests/console_screenshots.py out/screenshots
 
 check: $(READY)  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check

@@ -1,13 +1,16 @@
 """A real deployment in this process: server on loopback, worker, a partner with a plan and a key."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from playwright.sync_api import Page
 from serving import deployment
 
 from api.deps import Services
+from api.magic import magic_link
 from engine.model import Company, Key, PlanRecord, Run, RunStatus, Scope, Source
 from engine.store import companies, keys, partners, plans, sources, uploads
 from plans.document import load
@@ -94,8 +97,14 @@ class Site:
 @contextmanager
 def site(folder: Path) -> Iterator[Site]:
     """Start it, and stop it at the end."""
-    with deployment(folder, workers=2, poll_seconds=0.05) as there:
-        yield settled(there.services, there.url)
+    # Aside, because Playwright keeps an event loop running in its thread and DBOS refuses that.
+    with ThreadPoolExecutor(1) as aside:
+        started = deployment(folder, workers=2, poll_seconds=0.05)
+        there = aside.submit(started.__enter__).result()
+        try:
+            yield settled(there.services, there.url)
+        finally:
+            aside.submit(started.__exit__, None, None, None).result()
 
 
 def settled(services: Services, url: str) -> Site:
@@ -119,3 +128,43 @@ def settled(services: Services, url: str) -> Site:
     return Site(
         url=url, services=services, key=key, text=text, source=source, plan=plan, company=company
     )
+
+
+def sign_in(page: Page, there: Site) -> None:
+    """Come in by the form."""
+    page.goto(f"{there.url}/console/sign-in")
+    page.get_by_label("API key").fill(there.text)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/console/runs")
+
+
+def console_pages(there: Site, run: Run) -> dict[str, str]:
+    """Name → path of every page of the console about this run."""
+    root, plan = "/console", f"/console/plans/{there.plan.id}"
+    own = f"{root}/runs/{run.id}"
+    return {
+        "runs": f"{root}/runs",
+        "run": own,
+        "review": f"{own}/review",
+        "cells": f"{own}/cells",
+        "row": f"{own}/rows/contacts/2?file=contacts.csv",
+        "mapping": f"{own}/mapping",
+        "companies": f"{root}/companies",
+        "company": f"{root}/companies/{there.company.id}",
+        "plans": f"{root}/plans",
+        "plan": plan,
+        "version": f"{plan}/versions/1",
+        "brand": f"{root}/brand",
+        "webhooks": f"{root}/webhooks",
+        "keys": f"{root}/keys",
+        "audit": f"{root}/audit",
+        "not-found": f"{root}/runs/run_00000000000000000000000000",
+    }
+
+
+def link(there: Site, company: Company | None = None) -> str:
+    """The magic link of a company as it is now."""
+    wanted = company or there.company
+    with there.services.database.begin() as c:
+        now = companies.get(c, wanted.partner, wanted.id)
+    return magic_link(now, settings=there.services.settings, secrets=there.services.secrets)

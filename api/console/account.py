@@ -11,6 +11,7 @@ from api.console.guard import Visit, Who, go, needs
 from api.console.review import Fields
 from api.console.runs import note
 from api.console.sessions import sign_in_link
+from api.console.shown import Names
 from api.console.views import (
     AuditPage,
     AuditRow,
@@ -124,10 +125,11 @@ def show_audit(who: Who, before: int | None = None) -> Response:
     """The audit log, and whether its chain of hashes is whole."""
     with who.here.database.begin() as c:
         found = audit.page(c, who.by.partner, limit=PAGE + 1, before=before)
+        names = Names(c=c, partner=who.by.partner)
         rows = tuple(
             AuditRow(
                 sequence=each.sequence,
-                actor=each.actor,
+                actor=names.actor(each.actor) or each.actor,
                 action=each.action,
                 target=each.target,
                 request=each.request,

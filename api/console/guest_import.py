@@ -90,23 +90,22 @@ def show(run_id: str, by: Invited) -> Response:
         run = _run(c, by, run_id)
         record = proposals.open_of(c, by.partner, run.id)
         happened = events.of_run(c, by.partner, run.id)
-        version = plans.version(
-            c, by.partner, record.plan if record else run.plan,
-            number=record.plan_version if record else run.plan_version,
-        ).version  # fmt: skip
-        proposal = record.proposal if record else None
         headers = headers_of(c, run)
         page = ImportPage(
             run=run_row(Names(c=c, partner=by.partner), run),
             proposal=record.id if record else "",
-            etag=proposal.etag if proposal else "",
+            etag=record.proposal.etag if record else "",
             repairs=tuple(
-                repair_row(each, version=version) for each in (proposal.repairs if proposal else ())
-            ),
+                repair_row(each, version=record.version) for each in record.proposal.repairs
+            )
+            if record
+            else (),
             questions=tuple(
-                question_row(each, version=version, headers=headers)
-                for each in (proposal.questions if proposal else ())
-            ),
+                question_row(each, version=record.version, headers=headers)
+                for each in record.proposal.questions
+            )
+            if record
+            else (),
             downloads=tuple(
                 each
                 for each in runs.artifacts_of(c, by.partner, run.id)

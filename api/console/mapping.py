@@ -14,7 +14,7 @@ from api.console.shown import Names, run_row
 from api.console.views import ColumnRow, FieldRow, MappingPage, MappingSheet
 from api.deps import run_of
 from api.errors import ApiError, Code
-from engine.model import Run, Scope
+from engine.model import Run, RunStatus, Scope
 from engine.store import findings, plans
 from engine.store.findings import Finding
 from plans.versions import PlanVersion
@@ -33,7 +33,7 @@ def show_mapping(run_id: str, who: Who) -> Response:
         page = MappingPage(
             run=run_row(Names(c=c, partner=who.by.partner), run),
             sheets=mapping_sheets(version, bound, read),
-            can_edit=who.may(Scope.IMPORTS_WRITE) and run.ended and bool(run.uploads),
+            can_edit=who.may(Scope.IMPORTS_WRITE) and _over(run) and bool(run.uploads),
         )
         return who.page(c, "mapping.html", "runs", page=page)
 
@@ -43,19 +43,26 @@ def import_again(run_id: str, fields: Fields, who: Who) -> Response:
     """A new run over the same files with the columns a person chose."""
     with who.here.database.begin() as c:
         run = run_of(c, who.by, run_id)
-        if not run.ended:
-            raise ApiError(
-                code=Code.CONFLICT, detail="this run has not ended; decide it or cancel it"
-            )
         read = findings.of_run(c, who.by.partner, run.id, kind=Finding.READ)
         bound = findings.of_run(c, who.by.partner, run.id, kind=Finding.BINDING)
         version = plans.version(c, who.by.partner, run.plan, number=run.plan_version).version
-        sheets = mapping_sheets(version, bound, read)
-        started = again(
-            who, c, run, mapping={**run.options.get("mapping", {}), **chosen(fields, sheets)}
-        )
+    if not _over(run):
+        raise ApiError(code=Code.CONFLICT, detail="this run is under way; cancel it or wait")
+    if run.status is RunStatus.NEEDS_ATTENTION:
+        who.here.work.cancel(who.by.partner, run.id, actor=who.by.actor)
+    mapping = {
+        **run.options.get("mapping", {}),
+        **chosen(fields, mapping_sheets(version, bound, read)),
+    }
+    with who.here.database.begin() as c:
+        started = again(who, c, run, mapping=mapping)
         note(c, who, "run.started", started.id, again=run.id)
     return go(f"/console/runs/{started.id}")
+
+
+def _over(run: Run) -> bool:
+    """Whether nobody is at it: it ended, or it waits for a person."""
+    return run.ended or run.status is RunStatus.NEEDS_ATTENTION
 
 
 def again(who: Visit, c: Any, run: Run, *, mapping: Mapping[str, Any]) -> Run:

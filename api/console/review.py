@@ -17,7 +17,6 @@ from engine.model import ProposalRecord, Run, Scope, Width
 from engine.proposal import Decision, Proposal, Verdict
 from engine.store import plans, proposals
 from plans.changes import Change
-from plans.versions import PlanVersion
 
 router = APIRouter(dependencies=[needs(Scope.COMPANIES_READ)])
 
@@ -42,10 +41,9 @@ def review(run_id: str, who: Who) -> Response:
         record = proposals.open_of(c, who.by.partner, run.id)
         if record is None:
             return go(f"/console/runs/{run.id}")
-        version = plans.version(c, who.by.partner, record.plan, number=record.plan_version).version
         names = Names(c=c, partner=who.by.partner)
         source = names.source(plans.get(c, who.by.partner, record.plan).source)
-        page = _page(names, who, run, record, version=version, source=source)
+        page = _page(names, who, run, record, source=source)
         return who.page(c, "review.html", "runs", page=page)
 
 
@@ -55,10 +53,9 @@ def _page(
     run: Run,
     record: ProposalRecord,
     *,
-    version: PlanVersion,
     source: str,
 ) -> ReviewPage:
-    proposal = record.proposal
+    proposal, version = record.proposal, record.version
     headers = headers_of(names.c, run)
     return ReviewPage(
         run=run_row(names, run),

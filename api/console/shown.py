@@ -23,9 +23,9 @@ from api.console.views import (
 )
 from engine.accounting import Accounting
 from engine.errors import NotFound
-from engine.model import Company, Event, PlanRecord, Run
+from engine.model import Company, Event, Kind, PlanRecord, Run
 from engine.proposal import Custom, Question, Repair
-from engine.store import companies, findings, plans, sources, uploads
+from engine.store import companies, findings, keys, plans, sources, uploads
 from plans.changes import Change, apply
 from plans.document import Document
 from plans.errors import ChangeConflict
@@ -62,6 +62,12 @@ class Names:
             return found.title or found.name
 
         return self._of(source, named)
+
+    def actor(self, actor: str) -> str:
+        """Who did it, as far as that is a person or a key; a worker's name tells nobody anything."""
+        if actor.startswith(Kind.KEY):
+            return self._of(actor, lambda: keys.get(self.c, self.partner, actor).name)
+        return {"magic-link": "the customer, by magic link"}.get(actor, "")
 
     def _of(self, id: str, ask: Any) -> str:
         if id not in self.known:
@@ -235,13 +241,15 @@ _MOMENTS = {
     "run.needs_attention": ("hand", "warn", "Waits for a decision"),
     "run.decided": ("person", "", "Decided"),
     "run.healed": ("heal", "good", "Healed"),
+    "run.drifted": ("drift", "", "Drifted"),
+    "run.phase": ("loop", "", "Went on"),
     "run.completed": ("check", "good", "Completed"),
     "run.failed": ("cross", "bad", "Failed"),
     "run.canceled": ("stop", "", "Canceled"),
 }
 
 #: Members of an event that say nothing the line does not say already.
-_KNOWN = frozenset({"status", "claim", "turn", "plan", "proposal", "counts", "coverage", "etag"})
+_KNOWN = frozenset({"status", "claim", "turn", "proposal", "etag", "plan", "plan_version"})
 
 
 def moments(names: Names, events: Sequence[Event]) -> tuple[Moment, ...]:
@@ -252,11 +260,28 @@ def moments(names: Names, events: Sequence[Event]) -> tuple[Moment, ...]:
 def _moment(names: Names, event: Event) -> Moment:
     word = event.type.removeprefix("run.").replace("_", " ").capitalize()
     icon, tone, title = _MOMENTS.get(event.type, ("info", "", word))
-    told = (
+    detail = ", ".join(
         f"{name.replace('_', ' ')}: {value}"
         for name, value in event.data.items()
         if name not in _KNOWN and isinstance(value, str | int | float) and value != ""
     )
+    if event.type == "run.phase":
+        title = str(event.data.get("message") or event.data.get("phase") or title).capitalize()
+        detail = _done(event)
+    elif event.type == "run.drifted":
+        title, detail = f"{event.data.get('count')} differences from the expected file", ""
+    elif event.type == "run.healed":
+        title, detail = f"{event.data.get('count')} healed without asking", ""
     return Moment(
-        at=event.at, icon=icon, tone=tone, title=title, detail=", ".join(told), actor=event.actor
+        at=event.at,
+        icon=icon,
+        tone=tone,
+        title=title,
+        detail=detail,
+        actor=names.actor(event.actor),
     )
+
+
+def _done(event: Event) -> str:
+    done, total = event.data.get("done"), event.data.get("total")
+    return f"{done:,} of {total:,}" if done and total else f"{done:,}" if done else ""

@@ -1,15 +1,15 @@
-// Tells what the chosen answers together do, and ticks "something else" when its text is written.
+// Tells what the chosen answers and repairs together do, and ticks "something else" for its text.
 const form = document.querySelector("[data-review]");
 const tally = document.querySelector("[data-tally]");
 const count = new Intl.NumberFormat(document.documentElement.lang);
 
 function tell() {
-  const questions = [...form.querySelectorAll("[data-question]")];
-  const chosen = questions.map((each) => each.querySelector("input:checked")).filter(Boolean);
-  const gain = chosen.reduce((sum, each) => sum + Number(each.dataset.gain ?? 0), 0);
-  if (!questions.length || !tally) return;
-  const sign = gain > 0 ? "+" : "";
-  tally.textContent = `${chosen.length} of ${questions.length} answered · ${sign}${count.format(gain)} valid rows`;
+  const open = [...form.querySelectorAll("[data-question]")].filter((each) => !each.querySelector("input:checked"));
+  const gains = [...form.querySelectorAll("input:checked[data-gain]")].map((each) => Number(each.dataset.gain));
+  const gain = gains.reduce((sum, each) => sum + each, 0);
+  const valid = `${count.format(Number(form.dataset.valid) + gain)} valid rows (${gain < 0 ? "" : "+"}${count.format(gain)})`;
+  const left = open.length ? ` · ${open.length} unanswered: ${open.length > 1 ? "their" : "its"} rows stay out` : "";
+  tally.textContent = valid + left;
 }
 
 form.addEventListener("input", (event) => {
@@ -17,4 +17,4 @@ form.addEventListener("input", (event) => {
   if (radio && event.target.value) radio.checked = true;
   tell();
 });
-tell();
+if (tally) tell();
