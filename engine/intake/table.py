@@ -5,16 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.intake import header as headers
+from engine.intake.cells import Cells, shape, trim
 from engine.intake.source import Choice, ReadCode, ReadNote
 from plans.plan import Read
 
-_NUMBER = re.compile(r"[-+(]?[$€£¥]?\s?\d[\d.,'\u2019 ]*%?\)?[$€£¥]?|[-+]?\d*\.?\d+[eE][-+]?\d+")
-_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d\d(:\d\d)?.*")
-_OTHER = re.compile(
-    r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+|(?i:true|false|yes|no|null|n/?a|nan|-?inf|none)|-|\\?\?"
-)
-_CODE = re.compile(r"[A-Za-z]{0,4}[-_/.]?\d{2,}[\d./_-]*")
-_YEAR = re.compile(r"(?:19|20)\d\d")
 _TOTAL = re.compile(r"(?i)\W*(grand\s+|sub\s?)?(total|sum|summe|gesamt|totals|totale|итого|合计)\b")
 
 _REMARK = re.compile(
@@ -22,9 +17,8 @@ _REMARK = re.compile(
     r"|copyright|legend|quelle|stand|hinweis|anmerkung|fuente|nota)\b|\s*[*\u00a9(]"
 )
 
-Cells = Sequence[str]
-#: How far down a table may begin, and how many rows its header may have.
-TOP, DEEPEST = 200, 4
+
+FEW = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,21 +39,21 @@ def find(rows: Sequence[Cells], read: Read) -> Region:
     end = None if read.last_row or read.header_row or read.first_row else _other_table(rows)
     rows = rows[:end]
     width = _width(rows)
-    header, first, sure = _header(rows, width, read)
+    header, first, sure = headers.locate(rows, width, read)
     notes = []
     above = header[0] if header else first
     if above:
         message = "lines above the table"
         notes.append(ReadNote(code=ReadCode.PREAMBLE, message=message, count=above, row=1))
-    if header and read.first_row is None and _is_units(rows, first, width):
+    if header and read.first_row is None and headers.is_units(rows, first, width):
         notes.append(ReadNote(code=ReadCode.UNITS_ROW, message="a row of units", row=first + 1))
         first += 1
     if end is not None:
         message = f"another table begins in row {end + 1}; say `header_row: {end + 1}` to read it"
         notes.append(ReadNote(code=ReadCode.OTHER_TABLE, message=message, row=end + 1))
-    names = [_fitted(rows[at], width) for at in header]
+    names = [headers.fitted(rows[at], width) for at in header]
     width = max([width, *map(len, names)])
-    columns = _columns(names, width)
+    columns = headers.columns_of(names, width)
     choice = Choice(
         what="header",
         value=",".join(str(at + 1) for at in header) or "none",
@@ -76,7 +70,7 @@ def find(rows: Sequence[Cells], read: Read) -> Region:
         columns=columns,
         end=end,
         choices=(choice,),
-        notes=(*notes, *_header_notes(header, columns)),
+        notes=(*notes, *headers.notes_of(header, columns)),
     )
 
 
@@ -106,36 +100,6 @@ def _is_remark(text: str, *, gap: bool) -> bool:
     return bool(_REMARK.match(text)) or (bool(text.strip()) and (gap or len(text) > 40))
 
 
-def _header(rows: Sequence[Cells], width: int, read: Read) -> tuple[tuple[int, ...], int, float]:
-    """Indexes of the header's records, of the first row, and how sure that is."""
-    top = _top(rows, width)
-    if read.header_row is not None:
-        top = read.header_row - 1
-    elif read.first_row is not None and read.has_header is False:
-        top = read.first_row - 1
-    present, sure = _has_header(rows, top, width)
-    if read.header_rows == 0 or read.has_header is False:
-        present, sure = False, 1.0
-    elif read.has_header or read.header_row is not None or read.header_rows:
-        present, sure = True, 1.0
-    if not present and read.has_header is None and (named := _names_above(rows, top)) is not None:
-        return (named,), named + 1, 0.6
-    if not present:
-        return (), top if read.first_row is None else read.first_row - 1, sure
-    bottom = top + (read.header_rows or _depth(rows, top, width))
-    if read.header_row is None and read.header_rows is None:
-        top = _merged_above(rows, top, bottom, width)
-    header = tuple(range(top, min(bottom, len(rows))))
-    return header, bottom if read.first_row is None else read.first_row - 1, sure
-
-
-def _trim(cells: Cells) -> Cells:
-    end = len(cells)
-    while end and not cells[end - 1].strip():
-        end -= 1
-    return cells[:end]
-
-
 def _width(rows: Sequence[Cells]) -> int:
     """The usual number of cells of a record; the lower part of the sample counts more."""
     body = [len(cells) for cells in rows if any(cell.strip() for cell in cells)]
@@ -146,223 +110,25 @@ def _width(rows: Sequence[Cells]) -> int:
     return max(width for width, count in counts.items() if count >= 0.8 * most)
 
 
-def _top(rows: Sequence[Cells], width: int) -> int:
-    """The first record that fills the columns which the records below fill."""
-    if rows and re.fullmatch(r"sep=.?", rows[0][0], re.IGNORECASE):
-        rows = [[], *rows[1:]]
-    body = [cells for cells in rows[len(rows) // 3 :] if len(cells) == width]
-    used = [
-        at
-        for at in range(width)
-        if sum(bool(cells[at].strip()) for cells in body) >= 0.5 * len(body)
-    ] or [*range(width)]
-    best, most = 0, -1.0
-    for at, cells in enumerate(rows[:TOP]):
-        if not any(cell.strip() for cell in cells) or (width > 1 and len(_trim(cells)) < 2):
-            continue
-        covered = sum(column < len(cells) and bool(cells[column].strip()) for column in used)
-        share = covered / len(used)
-        if share >= 0.7 and len(cells) >= 0.7 * width:
-            return at
-        if share > most + 0.15:
-            best, most = at, share
-    return best if most >= 0 else _first_filled(rows)
-
-
-def _first_filled(rows: Sequence[Cells]) -> int:
-    return next((at for at, cells in enumerate(rows) if any(c.strip() for c in cells)), 0)
-
-
 def _other_table(rows: Sequence[Cells]) -> int | None:
     """Where a second table begins: a header of another width, and rows as wide as it."""
-    start = _first_filled(rows)
+    start = headers.first_filled(rows)
     above: Counter[int] = Counter()
     for at in range(start, len(rows) - 2):
         cells = rows[at]
         usual, count = above.most_common(1)[0] if above else (len(cells), 0)
-        if len(cells) != usual and count >= 3 and above[len(cells)] <= 0.1 * count:
+        # Pairs of names and values above a wider table are what is called a preamble.
+        pairs = usual == 2 < len(cells) and count < FEW
+        if len(cells) != usual and not pairs and count >= 3 and above[len(cells)] <= 0.1 * count:
             below = {len(each) for each in rows[at : at + 20]}
-            header = len(_trim(cells)) > 1 and _all_text(cells)
+            header = len(trim(cells)) > 1 and _all_text(cells)
             if header and below == {len(cells)} and not _all_text(rows[at + 1]):
                 return at
-        if len(_trim(cells)) > 1:
+        if len(trim(cells)) > 1:
             above[len(cells)] += 1
     return None
 
 
 def _all_text(cells: Cells) -> bool:
-    trimmed = _trim(cells)
-    return bool(trimmed) and all(_shape(cell) == "t" for cell in trimmed)
-
-
-def _shape(cell: str) -> str:
-    text = cell.strip()
-    if not text:
-        return ""
-    if _NUMBER.fullmatch(text):
-        return "n"
-    if _DATE.fullmatch(text):
-        return "d"
-    return "o" if _OTHER.fullmatch(text) or _CODE.fullmatch(text) else "t"
-
-
-def _has_header(rows: Sequence[Cells], top: int, width: int) -> tuple[bool, float]:
-    if top >= len(rows):
-        return False, 0.5
-    head = rows[top]
-    body = [each for each in rows[top + 1 : top + 200] if len(each) == width and each != head]
-    names = [cell.strip() for cell in head if cell.strip()]
-    shapes = [_shape(cell) for cell in head]
-    if not body:
-        return (True, 0.6) if shapes.count("n") + shapes.count("d") == 0 else (False, 0.6)
-    votes = 0.0
-    for at, cell in enumerate(head[:width]):
-        column = [cells[at] for cells in body]
-        kinds = Counter(kind for kind in map(_shape, column) if kind)
-        usual = max(kinds, key=lambda kind: kinds[kind], default="")
-        text = cell.strip()
-        if usual in ("n", "d", "o") and kinds[usual] >= 0.6 * sum(kinds.values()):
-            votes += _typed_vote(text, shapes[at], usual, column)
-        elif (text and text in (each.strip() for each in column)) or (
-            shapes[at] in ("n", "d", "o") and not text.isdigit()
-        ):
-            votes -= 0.7
-        else:
-            lengths = {len(each.strip()) for each in column}
-            votes += 0.4 if lengths and len(lengths) <= 2 and len(text) not in lengths else 0.1
-    if len(set(names)) < len(names):
-        votes -= 0.3
-    sure = min(1.0, 0.5 + abs(votes) / max(2, width))
-    return votes > 0, sure
-
-
-def _typed_vote(name: str, shape: str, usual: str, column: Sequence[str]) -> float:
-    """What a first cell says above a column of numbers, dates or codes."""
-    if shape == "t":
-        return 1.0
-    if shape != usual:
-        return 0.2
-    # A year above numbers that are no years is a name.
-    years = [bool(_YEAR.fullmatch(each.strip())) for each in column if each.strip()]
-    return 0.5 if _YEAR.fullmatch(name) and sum(years) < 0.5 * len(years) else -1.5
-
-
-def _depth(rows: Sequence[Cells], top: int, width: int) -> int:
-    """Rows of the header: further ones hold text where the columns hold numbers or dates."""
-    depth = 1
-    while depth < DEEPEST and top + depth + 2 < len(rows):
-        row = rows[top + depth]
-        body = [cells for cells in rows[top + depth + 1 : top + 200] if len(cells) == width]
-        typed = [at for at in range(width) if _column_kind(body, at) in ("n", "d", "o")]
-        shapes = [_shape(row[at]) if at < len(row) else "" for at in typed]
-        if len(typed) < 2 or shapes.count("t") < max(2, 0.6 * len(typed)):
-            break
-        if any(shape in ("n", "d", "o") for shape in shapes) or not any(_trim(row)):
-            break
-        depth += 1
-    return depth
-
-
-def _column_kind(rows: Sequence[Cells], at: int) -> str:
-    """The shape nearly all cells of a column have, "" when there is none."""
-    kinds = Counter(kind for kind in (_shape(cells[at]) for cells in rows) if kind)
-    usual = max(kinds, key=lambda kind: kinds[kind], default="")
-    return usual if kinds[usual] >= 0.8 * kinds.total() else ""
-
-
-def _names_above(rows: Sequence[Cells], top: int) -> int | None:
-    """The last row of several names above a row that is data; rows with values may be between."""
-    for at in range(top - 1, -1, -1):
-        names = [cell for cell in rows[at] if cell.strip()]
-        if any(_shape(name) != "t" for name in names):
-            continue
-        if names:
-            wide = len(rows[at]) == len(rows[top]) and len(names) >= 3
-            return at if wide and len(set(names)) == len(names) else None
-    return None
-
-
-def _merged_above(rows: Sequence[Cells], top: int, bottom: int, width: int) -> int:
-    """Also take rows above that name what is empty or twofold in the header alone."""
-    while top > 0:
-        above = _trim(rows[top - 1])
-        if sum(bool(cell.strip()) for cell in above) < 2 or len(above) > width:
-            break
-        if any(_shape(cell) in ("n", "d", "o") for cell in above):
-            break
-        now = _columns(rows[top:bottom], width)
-        joined = _columns(rows[top - 1 : bottom], width)
-        if _unnamed(joined) >= _unnamed(now):
-            break
-        top -= 1
-    return top
-
-
-def _unnamed(columns: Sequence[str]) -> int:
-    names = [name for name in columns if name.strip()]
-    return len(columns) - len(set(names))
-
-
-def _is_units(rows: Sequence[Cells], first: int, width: int) -> bool:
-    """A row such as `(EUR), [kg], %` between the header and the numbers it describes."""
-    if first + 1 >= len(rows) or width < 2:
-        return False
-    cells = [cell.strip() for cell in rows[first] if cell.strip()]
-    bracketed = sum(bool(re.fullmatch(r"[(\\[].{1,12}[)\\]]|%|[$€£]", cell)) for cell in cells)
-    return bool(cells) and bracketed == len(cells)
-
-
-def _columns(header: Sequence[Cells], width: int) -> tuple[str, ...]:
-    """Header cells as they stand; of several rows joined with a space, merged titles repeated."""
-    if not header:
-        return ("",) * width
-    filled = [
-        _fill(row, width) if at < len(header) - 1 else _pad(row, width)
-        for at, row in enumerate(header)
-    ]
-    if len(filled) == 1:
-        return tuple(filled[0])
-    return tuple(
-        " ".join(part.strip() for part in parts if part.strip())
-        for parts in zip(*filled, strict=True)
-    )
-
-
-def _fitted(row: Cells, width: int) -> Cells:
-    """Header cells without the one nameless cell too many, if that is what is wrong with them."""
-    cells = _trim(row)
-    nameless = [at for at, cell in enumerate(cells) if not cell.strip()]
-    if len(cells) != width + 1 or len(nameless) != 1:
-        return cells
-    return [*cells[: nameless[0]], *cells[nameless[0] + 1 :]]
-
-
-def _pad(row: Cells, width: int) -> list[str]:
-    return [*row[:width], *[""] * (width - len(row))]
-
-
-def _fill(row: Cells, width: int) -> list[str]:
-    out, last = [], ""
-    for cell in _pad(row, width):
-        last = cell if cell.strip() else last
-        out.append(last)
-    return out
-
-
-def _header_notes(header: tuple[int, ...], columns: tuple[str, ...]) -> list[ReadNote]:
-    if not header:
-        return [ReadNote(code=ReadCode.NO_HEADER, message="the first row is data")]
-    notes, row = [], header[0] + 1
-    if len(header) > 1:
-        message = f"{len(header)} rows joined into one header"
-        notes.append(ReadNote(code=ReadCode.MULTI_ROW_HEADER, message=message, row=row))
-    if empty := sum(not name.strip() for name in columns):
-        message = f"{empty} columns without a name"
-        notes.append(ReadNote(code=ReadCode.EMPTY_HEADER, message=message, count=empty, row=row))
-    counts = Counter(name for name in columns if name.strip())
-    if twice := [name for name, count in counts.items() if count > 1]:
-        message = "columns of one name: " + ", ".join(f"`{name}`" for name in twice[:10])
-        notes.append(
-            ReadNote(code=ReadCode.DUPLICATE_HEADER, message=message, count=len(twice), row=row)
-        )
-    return notes
+    trimmed = trim(cells)
+    return bool(trimmed) and all(shape(cell) == "t" for cell in trimmed)

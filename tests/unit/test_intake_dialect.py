@@ -1,0 +1,39 @@
+import pytest
+
+from engine.intake.dialect import detect
+from plans.plan import Read
+
+CASES = {
+    "comma": ("a,b\n1,2\n3,4\n", ",", '"'),
+    "semicolon and decimal comma": ("a;b\n1,5;2\n3,5;4\n", ";", '"'),
+    "tab": ("a\tb c\n1\t2 d\n", "\t", '"'),
+    "pipe with commas": ("a|b\nx, y|2\nz, q|4\n", "|", '"'),
+    "two characters": ("a||b\n1||2\n", "||", '"'),
+    "comma and space": ("a, b, c\n1, 2, 3\n4, 5, 6\n", ", ", '"'),
+    "single quotes": ("a,b\n'x, y','1'\n'z, q','2'\n", ",", "'"),
+    "apostrophes are no quotes": ("a,b\nMen's,2\nKids',4\n", ",", '"'),
+    "one column of words": ("title\nred car\nblue car\ngreen car\n", ",", '"'),
+    "one column of times": ("at\n10:00\n11:00\n12:00\n", ",", '"'),
+    "times in a comma file": ("a,b\n10:00,11:00\n12:00,13:00\n", ",", '"'),
+    "preamble": ("Report; all\nof today\na,b,c\n1,2,3\n4,5,6\n7,8,9\n1,2,3\n", ",", '"'),
+    "declared": ("sep=;\na,x;b\n1;2\n", ";", '"'),
+    "quoted newlines": ('a,b\n"x\ny",2\n"p\nq",4\n', ",", '"'),
+}
+
+
+@pytest.mark.parametrize(("text", "delimiter", "quote"), CASES.values(), ids=CASES)
+def test_the_dialect_is_found(text: str, delimiter: str, quote: str) -> None:
+    found = detect(text, Read()).dialect
+    assert (found.delimiter, found.quote) == (delimiter, quote)
+
+
+def test_a_close_decision_is_unsure_and_names_the_runner_up() -> None:
+    choice = detect("a,b;c,d\n1,2;3,4\n5,6;7,8\n", Read()).choices[0]
+    assert choice.confidence < 0.7
+    assert {choice.value, choice.others[0][0]} == {",", ";"}
+
+
+def test_what_the_plan_says_is_not_questioned() -> None:
+    found = detect("a,b;c\n1,2;3\n", Read(delimiter=";", quote="", escape="\\"))
+    assert (found.dialect.delimiter, found.dialect.quote, found.dialect.escape) == (";", "", "\\")
+    assert all(choice.given for choice in found.choices)

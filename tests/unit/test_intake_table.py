@@ -1,0 +1,101 @@
+"""Where the table is: each case is a text, the rows of its header, and the row of its first record."""
+
+import csv
+import io
+
+import pytest
+
+from engine.intake import table
+from engine.intake.source import ReadCode
+from engine.intake.table import Region
+from plans.plan import Read
+
+ROWS = "Jo,5,2024-01-02\nMi,6,2024-01-03\nZo,7,2024-01-04\n"
+
+
+def find(text: str, **read: object) -> Region:
+    rows = [row or [""] for row in csv.reader(io.StringIO(text))]
+    return table.find(rows, Read.model_validate(read))
+
+
+CASES = {
+    "plain": ("name,age,day\n" + ROWS, (1,), 2),
+    "title": ("Staff list\nname,age,day\n" + ROWS, (2,), 3),
+    "title and blank": ("Staff list\n\n\nname,age,day\n" + ROWS, (4,), 5),
+    "padded title": ("Staff list,,\n,,\nname,age,day\n" + ROWS, (3,), 4),
+    "keys and values": (
+        "Account:,DE12 3456\nFrom:,2024-01-01\nTo:,2024-02-01\n\nname,age,day\n" + ROWS,
+        (5,),
+        6,
+    ),
+    "padded keys and values": ("Company,ACME,,\nDate,2024-01-01,,\nname,age,day,town\n"
+                               + ROWS.replace("\n", ",Bonn\n"), (3,), 4),
+    "comment": ("# exported by X\n# at 10:00\nname,age,day\n" + ROWS, (3,), 4),
+    "sep line": ("sep=,\nname,age,day\n" + ROWS, (2,), 3),
+    "none": (ROWS, (), 1),
+    "none below a title": ("Staff list\n\n" + ROWS, (), 3),
+    "two rows": ("name,age,day\nstaff,years,date\n" + ROWS, (1, 2), 3),
+    "groups above": (
+        "Person,,Entry,\nname,age,day,place\n" + ROWS.replace("\n", ",x\n"),
+        (2,),
+        3,
+    ),
+    "merged groups": (
+        "Name,Size,,Price,\n,min,max,min,max\n" + "a,1,2,3,4\nb,5,6,7,8\nc,9,10,11,12\n",
+        (1, 2),
+        3,
+    ),
+    "units": ("name,weight,price\n,(kg),(EUR)\na,1.5,20\nb,2.5,30\nc,3.5,40\n", (1,), 3),
+    "years": ("land,2019,2020\nDE,83.1,83.2\nFR,67.2,67.4\nIT,60.1,59.8\n", (1,), 2),
+    "all text": ("first,last\nAnna,Meyer\nBert,Schulz\nCleo,Huber\n", (1,), 2),
+    "text without header": ("a@x.example,Anna\nb@x.example,Bert\nc@x.example,Cleo\n", (), 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "header", "first"), CASES.values(), ids=CASES)
+def test_the_table_is_found(text: str, header: tuple[int, ...], first: int) -> None:
+    region = find(text)
+    assert tuple(at + 1 for at in region.header) == header
+    assert region.first + 1 == first
+
+
+def test_merged_titles_are_joined_to_the_names_below() -> None:
+    region = find("Name,Size,,Price,\n,min,max,min,max\na,1,2,3,4\nb,5,6,7,8\nc,9,8,7,6\n")
+    assert region.columns == ("Name", "Size min", "Size max", "Price min", "Price max")
+
+
+def test_a_nameless_header_cell_too_many_is_left_out() -> None:
+    assert find(",name,age,day\n" + ROWS).columns == ("name", "age", "day")
+
+
+def test_a_second_table_of_another_width_ends_the_first() -> None:
+    region = find("name,age,day\n" + ROWS + "town,zip\nBonn,53111\nKiel,24103\nUlm,89073\n")
+    assert region.end == 4
+    assert region.width == 3
+    assert ReadCode.OTHER_TABLE in {note.code for note in region.notes}
+
+
+FOOTERS = {
+    "total": (["Total", "18", ""], 1),
+    "source": (["Source: register", "", ""], 1),
+    "page": (["Page 1 of 1"], 1),
+    "a last row": (["Total Wine", "18", "2024-01-05"], 0),
+    "a sparse row": (["Yo", "", ""], 0),
+}
+
+
+@pytest.mark.parametrize(("last", "count"), FOOTERS.values(), ids=FOOTERS)
+def test_footers_are_told_from_rows(last: list[str], count: int) -> None:
+    rows = [(2, ["Jo", "5", "2024-01-02"]), (3, ["Mi", "6", "2024-01-03"]), (4, last)]
+    assert table.footer(rows, 3) == count
+
+
+def test_a_lone_cell_below_a_gap_is_a_footer() -> None:
+    rows = [(2, ["Jo", "5", "x"]), (3, ["Mi", "6", "y"]), (5, ["Anna", "", ""])]
+    assert table.footer(rows, 3) == 1
+
+
+def test_what_the_plan_says_is_done() -> None:
+    region = find("a\nb\nname,age,day\n" + ROWS, header_row=3, first_row=5)
+    assert (region.header, region.first) == ((2,), 4)
+    assert find("name,age,day\n" + ROWS, has_header=False).first == 0
