@@ -15,7 +15,8 @@ from pydantic import Field
 
 from engine.compiler.expressions import plain
 from engine.dataset import table as tables
-from engine.dataset.table import LINEAGE, Column, Location, Table
+from engine.dataset.records import LINEAGE, Column, Location
+from engine.dataset.table import Table
 from engine.errors import SelectionInvalid
 from engine.report.rows import CRLF, spreadsheet_safe
 from engine.sql import ident, literal

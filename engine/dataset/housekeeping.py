@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from engine.dataset import table as tables
-from engine.dataset.table import Column, Location
+from engine.dataset.records import Column, Location
 from engine.sql import ident, literal
 
 #: Files that make a table worth compacting.

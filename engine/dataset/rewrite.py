@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from duckdb import DuckDBPyConnection
 
 from engine.dataset import table as tables
-from engine.dataset.table import Column, Commit, Location, Table
+from engine.dataset.records import Column, Commit, Location
+from engine.dataset.table import Table
 from engine.sql import ident
 
 

@@ -1,10 +1,10 @@
 """A sheet's Delta table: open it, look back, read it with DuckDB, commit a run exactly once."""
 
 import json
+import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -24,7 +24,8 @@ from duckdb import DuckDBPyConnection
 from pyarrow.fs import FileSelector, FileType, PyFileSystem
 
 from engine import duck
-from engine.errors import CompileError, Conflict, NotFound, StorageError
+from engine.dataset.records import DUCKDB_TYPES, LINEAGE, Column, Commit, Counts, Kind, Location
+from engine.errors import Conflict, NotFound, StorageError
 from engine.sql import ident, literal
 
 #: A larger row group gains little and takes more memory. A dictionary that outgrows 64 KiB is given
@@ -54,101 +55,6 @@ _CONFIGURATION: dict[str, str | None] = {
     # A run's counts are read from its commit for ever; vacuum alone ends the undo window.
     "delta.logRetentionDuration": "interval 3650 days",
 }
-
-_DUCKDB_TYPES = {
-    "string": "VARCHAR",
-    "long": "BIGINT",
-    "integer": "INTEGER",
-    "short": "SMALLINT",
-    "byte": "TINYINT",
-    "double": "DOUBLE",
-    "float": "FLOAT",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-    "timestamp": "TIMESTAMP WITH TIME ZONE",
-    "timestamp_ntz": "TIMESTAMP",
-    "binary": "BLOB",
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Location:
-    """Where a sheet's rows lie: a local folder or an s3:// URL with the store's options."""
-
-    url: str
-    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-
-    @property
-    def local(self) -> Path | None:
-        """The folder, when there is one."""
-        if self.url.startswith("file://"):
-            return Path(unquote(self.url.removeprefix("file://")))
-        return None if "://" in self.url else Path(self.url)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Column:
-    """A stored column with its DuckDB type."""
-
-    name: str
-    type: str
-
-
-#: Where a stored row comes from; `_run` wrote its present values, `_created_run` its first ones.
-LINEAGE = (
-    Column(name="_id", type="BIGINT"),
-    Column(name="_run", type="VARCHAR"),
-    Column(name="_file", type="VARCHAR"),
-    Column(name="_row", type="BIGINT"),
-    Column(name="_plan_version", type="VARCHAR"),
-    Column(name="_tags", type="VARCHAR[]"),
-    Column(name="_created_run", type="VARCHAR"),
-)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Counts:
-    """What became of every row a run brought; the members add up to the rows."""
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    excluded: int = 0  #: on a suppression list
-    repeated: int = 0  #: an earlier row of the run is the same record
-    by_mode: int = 0  #: known in create_only, unknown in update_only
-
-    @property
-    def skipped(self) -> int:
-        """Rows that were not looked at further."""
-        return self.excluded + self.repeated + self.by_mode
-
-    @property
-    def rows(self) -> int:
-        """All rows."""
-        return self.created + self.updated + self.unchanged + self.skipped
-
-
-class Kind(StrEnum):
-    """What made a version of the table."""
-
-    IMPORT = "import"  #: a run wrote its valid rows
-    UNDO = "undo"  #: a run's rows were taken back
-    TIDY = "tidy"  #: files were rewritten or removed; no row changed
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Commit:
-    """One version of the table and the run that made it."""
-
-    version: int
-    at: datetime
-    kind: Kind
-    run: str = ""
-    undoes: str = ""
-    counts: Counts = Counts()
-    removed: int = 0
-    restored: int = 0
-    kept: int = 0
 
 
 def open_table(sheet: Location, *, version: int | None = None) -> DeltaTable | None:
@@ -304,10 +210,12 @@ def commit_rows(
             commit_properties=properties,
             **(replacing if table else {"mode": "error"}),
         )
-    except CommitFailedError as error:
-        raise Conflict("another run wrote to the sheet at the same time; start it again") from error
     except (DeltaError, OSError) as error:
+        created_meanwhile = table is None and open_table(sheet) is not None
+        if isinstance(error, CommitFailedError) or created_meanwhile:
+            raise Conflict(f"another run wrote to {sheet.url} meanwhile; start it again") from error
         raise StorageError(f"the rows could not be written to {sheet.url}: {error}") from error
+    _settle(sheet, table)
 
 
 def missing_files(sheet: Location, table: DeltaTable) -> bool:
@@ -343,22 +251,19 @@ def vacuum(table: DeltaTable, *, keep: timedelta) -> int:
     return len(gone)
 
 
-def storable(type_: str) -> str:
-    """The type a column is kept as: Delta knows no time of day, UUID or unsigned number."""
-    if type_ in _DUCKDB_TYPES.values() or type_.startswith("DECIMAL") or type_ == "VARCHAR[]":
-        return type_
-    if type_ in ("UTINYINT", "USMALLINT", "UINTEGER"):
-        return "BIGINT"
-    return "DECIMAL(38,0)" if type_ in ("UBIGINT", "HUGEINT") else "VARCHAR"
-
-
-def same_type(column: Column, stored: Column) -> None:
-    """CompileError when an incoming column cannot go where rows of another type are kept."""
-    if column.type != stored.type:
-        raise CompileError(
-            f"column {column.name} is {column.type} in this plan, but the sheet keeps it as "
-            f"{stored.type}: give the field its former type, or another name"
-        )
+def _settle(sheet: Location, before: DeltaTable | None) -> None:
+    """Force a commit to the disk: delta-rs leaves that to the system, and a power cut may come."""
+    folder, now = sheet.local, open_table(sheet)
+    if folder is None or now is None:
+        return
+    log = folder / "_delta_log"
+    fresh = set(_local_files(now)) - set(_local_files(before) if before else ())
+    for path in (*map(Path, fresh), log / f"{now.version():020}.json", log, folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _root(sheet: Location) -> str:
@@ -383,7 +288,7 @@ def _duckdb_type(type_: Any) -> str:
     name = type_.type
     if name == "array":
         return "VARCHAR[]"
-    return _DUCKDB_TYPES.get(name) or name.upper().replace(" ", "")
+    return DUCKDB_TYPES.get(name) or name.upper().replace(" ", "")
 
 
 def _metadata(record: Commit) -> str:

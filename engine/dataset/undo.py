@@ -7,8 +7,9 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 
 from engine.dataset import table as tables
+from engine.dataset.records import LINEAGE, Column, Commit, Kind, Location
 from engine.dataset.rewrite import rewrite
-from engine.dataset.table import LINEAGE, Column, Commit, Kind, Location, Table
+from engine.dataset.table import Table
 from engine.errors import Conflict, NotFound
 from engine.sql import ident, literal
 

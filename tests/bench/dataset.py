@@ -1,4 +1,4 @@
-"""How long upsert, undo and export of a sheet take: `python tests/bench/dataset.py [1m|10m]`.
+"""How long upsert, undo and export of a sheet take: `python tests/bench/dataset.py [1m|10m [tries]]`.
 
 Every step runs in a process of its own and prints wall and CPU seconds and peak memory; ratios
 are to the plain DuckDB step that moves the same rows. One figure a line, `name=value`.
@@ -19,7 +19,6 @@ import duckdb
 from engine.dataset import Location, undo, upsert
 from engine.export import Selection, Shape, write
 
-REPEATS = 3
 SIZES = {"100k": 100_000, "1m": 1_000_000, "10m": 10_000_000}
 PEOPLE = """
     SELECT 'user' || i || '@example.com' AS email, 'First' || (i % 5000) AS first_name,
@@ -114,10 +113,10 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def best(step: str, folder: Path, *, fresh: Path | None) -> dict[str, float]:
-    """The quickest of several tries, each on the table as `fresh` has it."""
+def best(step: str, folder: Path, *, fresh: Path | None, repeats: int = 3) -> dict[str, float]:
+    """The quickest of several tries, each on the table as `fresh` has it; `undo` has one only."""
     tries = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         if step != "undo":
             shutil.rmtree(folder / "sheet", ignore_errors=True)
             if fresh:
@@ -140,21 +139,24 @@ def say(name: str, value: float) -> None:
     sys.stdout.flush()
 
 
-def main(rows: int) -> None:
+def main(rows: int, repeats: int) -> None:
     with tempfile.TemporaryDirectory(prefix="reknit-bench-") as name:
         folder, kept = Path(name), Path(name) / "kept"
         # In a process of its own: a child's peak memory begins at its parent's.
         subprocess.run([sys.executable, __file__, "--make", name, str(rows)], check=True)
-        base = best("bare_parquet_base", folder, fresh=None)
-        same = best("bare_parquet_next", folder, fresh=None)
-        create = best("create", folder, fresh=None)
+        base = best("bare_parquet_base", folder, fresh=None, repeats=repeats)
+        same = best("bare_parquet_next", folder, fresh=None, repeats=repeats)
+        create = best("create", folder, fresh=None, repeats=repeats)
         shutil.copytree(folder / "sheet", kept)
         ours = {
-            step: best(step, folder, fresh=kept)
+            step: best(step, folder, fresh=kept, repeats=repeats)
             for step in ("upsert_2k", "upsert_scattered", "upsert_next", "undo")
         }
-        best("upsert_unchanged", folder, fresh=kept)
-        csv, bare = best("export_csv", folder, fresh=kept), best("bare_csv", folder, fresh=kept)
+        best("upsert_unchanged", folder, fresh=kept, repeats=repeats)
+        csv, bare = (
+            best("export_csv", folder, fresh=kept, repeats=repeats),
+            best("bare_csv", folder, fresh=kept, repeats=repeats),
+        )
         for unit in ("wall", "cpu"):
             say(f"create_per_bare_parquet_{unit}", create[unit] / base[unit])
             ratio = ours["upsert_next"][unit] / same[unit]
@@ -170,4 +172,5 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["--make"]:
         make_files(Path(sys.argv[2]), int(sys.argv[3]))
     else:
-        main(SIZES[(sys.argv[1:] or ["1m"])[0].lower()])
+        size, repeats = (*sys.argv[1:], *("1m", "3")[len(sys.argv) - 1 :])
+        main(SIZES[size.lower()], int(repeats))

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -6,16 +7,20 @@ import pytest
 from sheets import bring, part, rows_of
 
 from engine.dataset import (
+    Commit,
     Counts,
     Exclusion,
+    Kind,
     Location,
     Mode,
     columns,
+    exists,
     history,
     stored_values,
+    table,
     upsert,
 )
-from engine.errors import CompileError, NotFound
+from engine.errors import CompileError, Conflict, NotFound
 
 ANN = {"email": "ann@x.io", "name": "Ann", "amount": Decimal("1.5000")}
 BEN = {"email": "ben@x.io", "name": "Ben"}
@@ -217,6 +222,52 @@ def test_stored_values_serve_reference_checks(sheet: Location, tmp_path: Path) -
     bring(sheet, tmp_path, "r1", [ANN, BEN, {"name": "x"}])
     assert stored_values(sheet, "email", to=to) == 2
     assert stored_values(sheet, "unknown", to=to) == 0
+
+
+def test_skipped_rows_are_told_one_by_one(sheet: Location, tmp_path: Path) -> None:
+    bring(sheet, tmp_path, "r1", [ANN])
+    to = tmp_path / "scratch" / "skipped.parquet"
+    rows = [ANN, {**ANN, "name": "again"}, BEN, CLEO, CLEO]
+    exclude = [
+        Exclusion(field="email", values=("ben@x.io",)),
+        Exclusion(field="fax", values=("1",)),
+    ]
+    counts = bring(sheet, tmp_path, "r2", rows, exclude=exclude, skipped_to=to)
+    assert counts == Counts(created=1, unchanged=1, excluded=1, repeated=2)
+    found = duckdb.read_parquet(str(to)).fetchall()
+    assert found == [
+        ("r2.csv", 3, "repeated"),
+        ("r2.csv", 4, "excluded"),
+        ("r2.csv", 6, "repeated"),
+    ]
+    for mode, held in ((Mode.CREATE_ONLY, [2, 4]), (Mode.UPDATE_ONLY, [3])):
+        bring(sheet, tmp_path, mode, [ANN, {"email": mode}, CLEO], mode=mode, skipped_to=to)
+        assert duckdb.read_parquet(str(to)).fetchall() == [
+            (f"{mode}.csv", row, "by_mode") for row in held
+        ]
+
+
+def test_a_run_without_valid_rows_writes_nothing(sheet: Location, tmp_path: Path) -> None:
+    counts = upsert(sheet, [], identity=(), run="r1", plan_version="1", scratch=tmp_path)
+    assert counts == Counts()
+    assert not exists(sheet)
+
+
+def test_rows_resolved_against_an_older_version_are_refused(
+    sheet: Location, tmp_path: Path
+) -> None:
+    bring(sheet, tmp_path, "r1", [ANN])
+    stale = table.open_table(sheet)
+    rows = duckdb.sql(f"SELECT * FROM read_parquet('{sheet.url}/*.parquet')").to_arrow_table()
+    bring(sheet, tmp_path, "r2", [BEN])
+    record = Commit(version=0, at=datetime.now(UTC), kind=Kind.IMPORT, run="r3")
+    for before, instead_of in ((stale, None), (stale, ""), (stale, "_id >= 1"), (None, None)):
+        with pytest.raises(Conflict, match="meanwhile"):
+            table.commit_rows(
+                sheet, before, duckdb.from_arrow(rows), record=record, next_id=9,
+                instead_of=instead_of,
+            )  # fmt: skip
+    assert [each.run for each in history(sheet)] == ["r2", "r1"]
 
 
 def test_a_sheet_nobody_wrote_to_says_so(sheet: Location) -> None:
