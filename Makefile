@@ -24,6 +24,9 @@ evals: $(READY)  ## score mapping and healing (FOLDERS="…" for other task file
 screenshots: $(READY)  ## pictures of every page into out/screenshots (needs chromium)
 	$(BIN)/python tests/console_screenshots.py out/screenshots
 
+fuzz: $(READY)  ## the API fuzzer at length: FUZZ_EXAMPLES=50 of each operation
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),50) $(BIN)/python -m pytest -s --timeout 3600 tests/contract/test_api_fuzz.py
+
 check: $(READY)  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check

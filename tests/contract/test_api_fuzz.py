@@ -1,6 +1,6 @@
 """Schemathesis against a real server: whatever the document allows or forbids, it must hold.
 
-The gate tries a few examples of everything; `make fuzz` (FUZZ_EXAMPLES=50) tries many more.
+The gate tries a few examples of everything; `make fuzz` (EXAMPLES=50) tries many more.
 """
 
 import os
@@ -43,6 +43,6 @@ def test_the_fuzzer_finds_nothing(tmp_path):
             check=False,
         )
 
-    summary = re.findall(r"^.*(?:generated|failures|passed|warnings).*$", done.stdout, re.M)
+    summary = re.findall(r"^.*(?:generated|failures|passed|warnings).*$", done.stdout, re.MULTILINE)
     assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-1_000:]
     print("\n".join(summary))  # noqa: T201 - the figures of this test
