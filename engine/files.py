@@ -89,7 +89,9 @@ class Files:
                     file_digest(file, sha256).hexdigest(),
                     os.fstat(file.fileno()).st_size,
                 )
+                failpoints.hit("file:before-sync")
                 os.fsync(file.fileno())
+                failpoints.hit("file:after-sync")
             self._place(spool, key)
         finally:
             spool.unlink(missing_ok=True)

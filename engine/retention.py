@@ -31,23 +31,30 @@ def collect(desk: Desk) -> None:
         failpoints.hit("collect:files-gone")
         with transaction(desk.engine, "collect-run") as c:
             runs.expire(c, run.partner, run.id)
-    for run in _settled_runs(desk):
-        _drop_orphans(desk, run)
+    drop_leftovers(desk, age=SETTLED, dead_seconds=desk.settings.dead_seconds)
     for upload in _finished_uploads(desk):
         _drop_upload(desk, upload)
     with transaction(desk.engine, "collect-keys") as c:
         idempotency.collect(c)
         quotas.collect(c)
     desk.files.sweep(older_seconds=86_400)
-    sweep_scratch(desk)
 
 
-def sweep_scratch(desk: Desk) -> None:
+def drop_leftovers(desk: Desk, *, age: timedelta, dead_seconds: float) -> None:
+    """Remove what turns that did not count left in the file store and on this machine's disk."""
+    with desk.engine.begin() as c:
+        settled = runs.finished(c, before=utcnow() - age, swept=False, limit=BATCH)
+    for run in settled:
+        _drop_orphans(desk, run)
+    _sweep_scratch(desk, dead_seconds=dead_seconds)
+
+
+def _sweep_scratch(desk: Desk, *, dead_seconds: float) -> None:
     """Remove the working folders of processes that are gone."""
     root = scratch_root(desk.settings)
     root.mkdir(parents=True, exist_ok=True)
     with desk.engine.begin() as c:
-        living = executors.living(c, seconds=desk.settings.dead_seconds)
+        living = executors.living(c, seconds=dead_seconds)
     for folder in root.iterdir():
         if folder.name not in living and folder.name != desk.executor:
             shutil.rmtree(folder, ignore_errors=True)
@@ -57,11 +64,6 @@ def _expired_runs(desk: Desk) -> list[Run]:
     with desk.engine.begin() as c:
         before = utcnow() - timedelta(days=desk.settings.run_days)
         return runs.finished(c, before=before, expired=False, limit=BATCH)
-
-
-def _settled_runs(desk: Desk) -> list[Run]:
-    with desk.engine.begin() as c:
-        return runs.finished(c, before=utcnow() - SETTLED, swept=False, limit=BATCH)
 
 
 def _drop_orphans(desk: Desk, run: Run) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import digest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -44,7 +44,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data_dir: Path = Path("reknit-data")
+    data_dir: Path = Field(default=Path("reknit-data"), validate_default=True)
     database_url: str = ""  #: empty: SQLite in the data folder
     files_url: str = ""  #: empty: a folder in the data folder; else s3://bucket/prefix
     s3_endpoint: str = ""
@@ -60,15 +60,19 @@ class Settings(BaseModel):
     poll_seconds: float = Field(default=0.2, gt=0, le=10)  #: how often the queue is looked at
     heartbeat_seconds: float = Field(default=1.0, gt=0)
     dead_seconds: float = Field(default=10.0, gt=0)  #: silence after which a worker counts as dead
+    sweep_seconds: float = Field(default=10.0, gt=0)  #: between looks for turns nobody will end
+    collect_seconds: float = Field(default=3600.0, gt=0)  #: between rounds of retention
     retry_seconds: float = Field(default=5.0, ge=0)  #: before the second try; doubles each time
     max_upload_bytes: int = Field(default=20 << 30, gt=0)
     min_free_bytes: int = Field(default=1 << 30, ge=0)  #: below it uploads are refused
     upload_days: float = Field(default=1.0, gt=0)  #: after the end of the last run that used it
     run_days: float = Field(default=30.0, gt=0)
     export_days: float = Field(default=7.0, gt=0)
-    llm_model: str = ""  #: litellm's name of a model; empty: no LLM
+    llm_model: str = ""  #: litellm's name of a model, fall-backs by comma; empty: no LLM
     llm_key: SecretStr = SecretStr("")
     llm_url: str = ""
+    llm_mode: Literal["none", "headers", "shapes", "samples"] = "shapes"  #: what it may see
+    llm_run_usd: float = Field(default=0.05, ge=0)  #: most one run may cost
     rate_requests: int = Field(default=100, gt=0)  #: of one key to one endpoint in a window
     rate_seconds: int = Field(default=60, gt=0)  #: the window
     metrics_host: str = "127.0.0.1"

@@ -40,6 +40,8 @@ def take_turn(desk: Desk, partner: str, run: str, *, turn: int) -> None:
     except (Superseded, NotFound):
         return
     stop = Stop("canceled" if claimed.cancel_requested else "")
+    if (older := desk.working.get(run)) is not None:
+        older.reason = older.reason or "superseded"
     desk.working[run] = stop
     try:
         end = _work(desk, claimed, stop)
@@ -48,7 +50,8 @@ def take_turn(desk: Desk, partner: str, run: str, *, turn: int) -> None:
     except Conflict as lost:
         log.warning("run %s: what this worker did does not count: %s", run, lost)
     finally:
-        desk.working.pop(run, None)
+        if desk.working.get(run) is stop:
+            del desk.working[run]
     failpoints.hit("turn:end")
 
 

