@@ -100,3 +100,18 @@ class Evil:
 
 def answer_with_code() -> Evil:
     return Evil()
+
+
+class Reaching:
+    """Asks for an attribute of a class where it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[object, str]]:
+        return getattr, (Path, "home")
+
+
+def answer_with_attribute() -> Reaching:
+    return Reaching()
+
+
+def answer_with_enum() -> tuple[SourceCode, Path]:
+    return SourceCode.EMPTY, Path("a")

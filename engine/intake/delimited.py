@@ -1,7 +1,6 @@
 """Delimited text: proven plain and staged as it stands, or read record by record with care."""
 
 import io
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -279,7 +278,7 @@ class _Seen:
             if "\0" in line:
                 self.nul = [self.nul[0] + line.count("\0"), self.nul[1] or number]
                 line = line.replace("\0", "")
-            self.ends.add(re.search(r"[\r\n]*\Z", line)[0])  # type: ignore[index]
+            self.ends.add("\r\n" if line.endswith("\r\n") else line[-1:])
             yield line
 
     def notes(self) -> list[ReadNote]:
@@ -292,7 +291,7 @@ class _Seen:
             notes.append(
                 ReadNote(code=ReadCode.MIXED_ENCODING, message=message, count=self.foreign[0])
             )
-        if len(self.ends - {""}) > 1:
+        if len(self.ends & {"\r\n", "\n", "\r"}) > 1:
             message = "several kinds of line ends"
             notes.append(ReadNote(code=ReadCode.MIXED_NEWLINES, message=message))
         return notes

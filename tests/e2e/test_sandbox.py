@@ -26,6 +26,7 @@ REFUSED = [
     hostile.abort,
     hostile.leave,
     hostile.answer_with_code,
+    hostile.answer_with_attribute,
 ]
 
 
@@ -51,6 +52,12 @@ def test_the_environment_of_a_child_is_empty(
     seen = call(hostile.environment, limits=limits(tmp_path))
     assert "hunter2" not in str(seen)
     assert set(seen) == {"initial"}
+
+
+def test_our_values_come_back_as_they_are(tmp_path: Path) -> None:
+    code, path = call(hostile.answer_with_enum, limits=limits(tmp_path))
+    assert code is SourceCode.EMPTY
+    assert path == Path("a")
 
 
 def test_our_errors_pass_with_code_and_place(tmp_path: Path) -> None:
