@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -188,9 +189,11 @@ def configured(app: Any, *, host: str, port: int) -> uvicorn.Config:
 def started_worker(services: Services) -> Callable[[], None]:
     """Start a worker in this process; how to stop it."""
     from engine.advance import advance
+    from engine.mapping import adviser
     from engine.work import Worker
 
-    worker = Worker(services.work, services.files, advance=advance)
+    helped = partial(advance, adviser=adviser(services.settings))
+    worker = Worker(services.work, services.files, advance=helped)
     worker.start()
     return worker.stop
 

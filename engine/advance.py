@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from engine.binding import Pass
 from engine.binding.memory import Remembered, Scope, Trust, shape
+from engine.mapping import Adviser
 from engine.model import Artifact, Progress, RunStatus
 from engine.phase import Advance, Context
 from engine.pipeline import (
@@ -30,7 +32,7 @@ STAGING = "application/x-reknit-staging"
 _TABLES = TypeAdapter(Tables)
 
 
-def advance(context: Context) -> Advance:
+def advance(context: Context, *, adviser: Adviser | None = None) -> Advance:
     """Read once, try the plan, and say where the run stands; after a decision, try again."""
     box = Box(
         folder=context.folder,
@@ -47,6 +49,7 @@ def advance(context: Context) -> Advance:
         request=_request(context),
         memory=context.memory,
         seen=context.proposal if context.decision else None,
+        adviser=adviser,
     )
     return _advance(tables, made, _store(context, box, tables, made))
 
@@ -160,11 +163,19 @@ def _confirmed(made: Attempt) -> tuple[Remembered, ...]:
             headers=tuple(each.bound.staged.source.columns[index] for index in bound.columns),
             shape=shape(each.bound.staged.source),
             scope=Scope.COMPANY,
-            trust=Trust.HEALED,
+            trust=_trust(bound.by),
         )
         for each in made.inputs
         for bound in each.bound.binding.bounds
     )
+
+
+def _trust(by: Pass) -> Trust:
+    """A person's word, the plan's words, or what the passes made of it."""
+    if by in (Pass.GIVEN, Pass.HUMAN):
+        return Trust.HUMAN
+    planned = (Pass.EXACT, Pass.NORMALISED, Pass.ALIAS)
+    return Trust.APPROVED if by in planned else Trust.HEALED
 
 
 def _plain(values: Sequence[Any]) -> tuple[Mapping[str, Any], ...]:

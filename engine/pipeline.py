@@ -6,7 +6,7 @@ values on. No step reaches back.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatch
 from functools import partial
@@ -20,6 +20,7 @@ from engine.errors import CompileError
 from engine.execute import Job, execute
 from engine.intake import take_in
 from engine.intake.source import Staged
+from engine.mapping import Adviser, Suggested, suggest
 from engine.outcome import Outcome
 from engine.policy import Policy, WhenInvalid
 from engine.profile import Profile, profile
@@ -91,6 +92,7 @@ class Attempt:
     version: PlanVersion
     outcome: Outcome
     proposal: Proposal | None
+    advice: Suggested | None = None  #: what a model was asked and said; None when none was asked
 
     @property
     def drifts(self) -> tuple[Drift, ...]:
@@ -156,6 +158,7 @@ def attempt(
     request: Request | None = None,
     memory: Memory = (),
     seen: Proposal | None = None,
+    adviser: Adviser | None = None,
 ) -> Attempt:
     """Try a plan version on staged tables: heal what the data proves, ask about the rest.
 
@@ -180,6 +183,9 @@ def attempt(
         healed += safe
         approved += tuple(each for each in allowed if each not in safe)
         version = _revised(version, allowed)
+    advice = _advice(version, inputs, outcome, adviser, box)
+    if advice:
+        found = tuple({each.id: each for each in (*found, *advice.repairs)}.values())
     open_drifts = _open_drifts(version, inputs)
     status, reason = _judge(request.policy, outcome, open_drifts, seen)
     waits = status is Status.NEEDS_ATTENTION
@@ -194,6 +200,7 @@ def attempt(
         version=version,
         outcome=outcome,
         proposal=_proposal(version, tables, inputs, outcome, found) if waits else None,
+        advice=advice,
     )
 
 
@@ -262,6 +269,33 @@ def _repairs(
     if not found:
         return ()
     return box.call(partial(tried, folder=box.folder / "trial"), version, bound, found)
+
+
+def _advice(
+    version: PlanVersion,
+    inputs: Sequence[SheetInput],
+    outcome: Outcome,
+    adviser: Adviser | None,
+    box: Box,
+) -> Suggested | None:
+    """A model's word on what is still open, as repairs tried like any other."""
+    if adviser is None:
+        return None
+    bound = tuple(each.bound for each in inputs)
+    said = suggest(
+        version,
+        bound,
+        outcome,
+        models=adviser.models,
+        mode=adviser.mode,
+        budget=adviser.budget,
+    )
+    if not said.repairs:
+        return said
+    tried_ones = box.call(
+        partial(tried, folder=box.folder / "advice"), version, bound, said.repairs
+    )
+    return replace(said, repairs=tried_ones)
 
 
 def _revised(version: PlanVersion, made: Sequence[Repair]) -> PlanVersion:

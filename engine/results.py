@@ -1,10 +1,11 @@
 """The files a person or a machine downloads after an attempt: report, valid rows, what is wrong."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine import report
+from engine.mapping import Status as Consulted
 from engine.outcome import SheetOutcome
 from engine.pipeline import Attempt, Status, Tables
 
@@ -57,7 +58,18 @@ def summary(made: Attempt, tables: Tables) -> dict[str, object]:
             heals=(*made.healed, *made.approved),
             sources=tuple(each.source for each in tables.staged),
         ),
+        "model": _model(made),
         "unused_tables": [tables.staged[number].source.file for number in made.unused],
+    }
+
+
+def _model(made: Attempt) -> dict[str, object]:
+    """Whether a model was asked, and exactly what was sent to it."""
+    if made.advice is None:
+        return {"status": Consulted.OFF, "exchanges": []}
+    return {
+        "status": made.advice.status,
+        "exchanges": [asdict(exchange) for exchange in made.advice.exchanges],
     }
 
 

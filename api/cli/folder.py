@@ -1,5 +1,6 @@
 """A run kept in one folder: its plan version, staged tables, attempts, reports. `run.json` is its state."""
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from tempfile import TemporaryDirectory
 from pydantic import TypeAdapter
 
 from engine.errors import Conflict, NotFound
+from engine.mapping import Adviser, adviser
 from engine.pipeline import (
     Attempt,
     Box,
@@ -27,6 +29,7 @@ from engine.policy import Policy, WhenInvalid
 from engine.proposal import Decision, Verdict
 from engine.results import results
 from engine.sandbox import Progress
+from engine.settings import from_environment
 from plans.document import dump
 from plans.plan import Read
 from plans.versions import PlanVersion
@@ -83,7 +86,7 @@ def start(
     try:
         work = box(out, files, progress)
         tables = _read(version, files, given=read, box=work)
-        made = attempt(version, tables, request=request, box=work)
+        made = attempt(version, tables, request=request, box=work, adviser=_adviser())
     except BaseException:
         shutil.rmtree(out)
         raise
@@ -123,8 +126,15 @@ def decide(
     if decision.verdict is Verdict.TAKE_VALID:
         policy = request.policy.model_copy(update={"when_invalid": WhenInvalid.TAKE_VALID})
         request = replace(request, policy=policy)
-    made = attempt(version, run.tables, request=request, box=work, seen=proposal)
+    made = attempt(
+        version, run.tables, request=request, box=work, seen=proposal, adviser=_adviser()
+    )
     return _keep(replace(run, published=version, request=request, attempt=made), out, work)
+
+
+def _adviser() -> Adviser | None:
+    """The model of REKNIT_LLM_MODEL, if there is one."""
+    return adviser(from_environment(os.environ))
 
 
 def look(

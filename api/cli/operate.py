@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from time import time
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ def worker() -> None:
     from engine import failpoints
     from engine.advance import advance
     from engine.files import open_files
+    from engine.mapping import adviser
     from engine.pipeline import revise
     from engine.settings import from_environment
     from engine.store.database import open_database
@@ -35,7 +37,8 @@ def worker() -> None:
     engine = open_database(settings.database)
     prepare(engine)
     work = Work(engine, settings, revise=revise)
-    taking = Worker(work, open_files(settings), advance=advance)
+    helped = partial(advance, adviser=adviser(settings))
+    taking = Worker(work, open_files(settings), advance=helped)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

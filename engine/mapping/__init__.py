@@ -17,6 +17,7 @@ from engine.binding.bound import BoundTable
 from engine.binding.pairs import Side
 from engine.binding.passes import names
 from engine.binding.score import scores
+from engine.llm import Child
 from engine.mapping.converse import (
     Budget,
     Exchange,
@@ -31,13 +32,16 @@ from engine.mapping.shown import DataMode, clean, column, labels
 from engine.outcome import Outcome
 from engine.profile import Profile
 from engine.proposal import Repair, RepairKind
+from engine.settings import Settings
 from plans.changes import AddAlias, AddMapping, Change, MapValues
 from plans.plan import Mapping as PlanMapping
 from plans.plan import SheetPlan
 from plans.template import FieldType, Template, TemplateField
 from plans.versions import PlanVersion
 
-__all__ = ["Budget", "DataMode", "Exchange", "Models", "Status", "Suggested", "suggest"]
+__all__ = [
+    "Adviser", "Budget", "DataMode", "Exchange", "Models", "Status", "Suggested", "adviser", "suggest",
+]  # fmt: skip
 
 PROMPT_VERSION = "columns-1"
 #: The model sees this many columns for a field, never the whole file when it is wide.
@@ -83,6 +87,15 @@ class Open:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Adviser:
+    """The models a run may consult, what they may see and what they may cost."""
+
+    models: Models
+    mode: DataMode
+    budget: Budget
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Suggested:
     """The model's repairs, untried, and everything that left the house for them."""
 
@@ -122,6 +135,17 @@ def suggest(
         status=status,
         budget=budget,
     )
+
+
+def adviser(settings: Settings) -> Adviser | None:
+    """The configured adviser, whose process starts at its first question; None without a model."""
+    mode = DataMode(settings.llm_mode)
+    if not settings.llm_model or mode is DataMode.NONE:
+        return None
+    names = [each.strip() for each in settings.llm_model.split(",")]
+    child = Child(settings.llm_key.get_secret_value())
+    models = Models(names=tuple(filter(None, names)), send=child, url=settings.llm_url)
+    return Adviser(models=models, mode=mode, budget=Budget(cost=settings.llm_run_usd))
 
 
 def question(left: Open, *, mode: DataMode) -> Question[Answer]:
