@@ -13,6 +13,7 @@ _SECRETS = re.compile(
     PATTERN.pattern + r""
     r"|sk-[A-Za-z0-9_-]{8,}"
     r"|whsec_[A-Za-z0-9+/=]+"
+    r"|ptn_[0-9A-Z]{26}\.[\w.-]{20,}"  # magic links and sign-in links
     r"|(?i:bearer|basic)\s+[^\s\"',;]+"
     r"|(?i:(?<=signature=)|(?<=token=)|(?<=api_key=)|(?<=x-amz-signature=))[^\s&\"']+"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"

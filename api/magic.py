@@ -37,7 +37,11 @@ def opened(token: str, *, secrets: Secrets, now: datetime) -> MagicLink:
     body, _, tag = token.rpartition(".")
     parts = body.split(".")
     key = dict(secrets.every("magic-link")).get(parts[-1])
-    if key is not None and len(parts) == 5 and hmac.compare_digest(_tag(key, body), tag):
+    if (
+        key is not None
+        and len(parts) == 5
+        and hmac.compare_digest(_tag(key, body).encode(), tag.encode())
+    ):
         partner, company, epoch, until, _ = parts
         ends = datetime.fromtimestamp(int(until), UTC)
         if now < ends:

@@ -84,7 +84,7 @@ def show_link(text: str, here: Here) -> Response:
 def use_link(text: str, request: Request, here: Here) -> Response:
     """Open a session with a one-time link."""
     same_origin(request)
-    count(request, "sign_in", SIGN_IN_RATE, address(request))
+    count(request, "sign_in_links", SIGN_IN_RATE, address(request))
     link = sessions.read_link(text, secrets=here.secrets)
     if link is None:
         raise _stale_link()

@@ -61,7 +61,7 @@ def csrf(session: Session, *, secrets: Secrets) -> str:
 def csrf_fits(session: Session, given: str, *, secrets: Secrets) -> bool:
     """Whether a form came from a page of this session."""
     tags = [_tag(key, session.nonce) for _, key in secrets.every("console-csrf")]
-    return any(hmac.compare_digest(tag, given) for tag in tags)
+    return any(hmac.compare_digest(tag.encode(), given.encode()) for tag in tags)
 
 
 def sign_in_link(key: Key, *, settings: Settings, secrets: Secrets) -> str:
@@ -101,7 +101,11 @@ def _read(text: str, purpose: str, secrets: Secrets) -> Session | None:
     body, _, tag = text.rpartition(".")
     parts = body.split(".")
     key = dict(secrets.every(purpose)).get(parts[-1], b"")
-    if not key or len(parts) != 5 or not hmac.compare_digest(_tag(key, body), tag):
+    if (
+        not key
+        or len(parts) != 5
+        or not hmac.compare_digest(_tag(key, body).encode(), tag.encode())
+    ):
         return None
     partner, key_id, until, nonce, _ = parts
     session = Session(

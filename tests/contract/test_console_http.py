@@ -1,0 +1,414 @@
+"""Who gets in, what a form must carry, and what every page says about itself."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+from console_site import DRIFTED, Site, console_pages, link, settled, site
+
+from api.console import sessions
+from api.console.brand import Brand, contrast, picture, stylesheet
+from api.console.look import TEMPLATES, preferred, texts
+from api.logs import redacted
+from api.magic import magic_link
+from engine.model import Run, RunStatus, Scope, utcnow
+from engine.store import companies, keys, partners
+
+SAME = {"sec-fetch-site": "same-origin"}
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("site")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def run(there: Site) -> Run:
+    found = there.send(DRIFTED)
+    assert found.status is RunStatus.NEEDS_ATTENTION, found.error_message
+    return found
+
+
+@pytest.fixture
+def stranger(there: Site) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=there.url, headers=SAME, timeout=60, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def member(there: Site, stranger: httpx.Client) -> httpx.Client:
+    return signed_in(there, stranger)
+
+
+def signed_in(there: Site, client: httpx.Client, *scopes: Scope, **limits: object) -> httpx.Client:
+    """The client with the session of a new key: of all scopes unless some are named."""
+    with there.services.database.begin() as c:
+        key, _ = keys.mint(
+            c, there.key.partner, secrets=there.services.secrets, name="somebody",
+            scopes=frozenset(scopes or Scope), **limits,
+        )  # fmt: skip
+    _, cookie = sessions.opened(key, secrets=there.services.secrets)
+    client.cookies.set("reknit", cookie)
+    return client
+
+
+def token(page: httpx.Response) -> str:
+    return re.findall(r'name="csrf" value="([^"]+)"', page.text)[0]
+
+
+def test_every_page_sends_a_stranger_to_the_door(
+    there: Site, stranger: httpx.Client, run: Run
+) -> None:
+    for path in console_pages(there, run).values():
+        answer = stranger.get(path)
+        assert answer.status_code == 303, path
+        assert answer.headers["location"].startswith("/console/sign-in?next=%2Fconsole%2F")
+
+
+def test_signing_in_sets_a_cookie_no_script_can_read(there: Site, stranger: httpx.Client) -> None:
+    answer = stranger.post("/console/sign-in", data={"key": there.text, "next": "/console/keys"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/keys")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert "Path=/;" in cookie
+    assert "Max-Age=43200" in cookie
+    assert there.text not in answer.headers["set-cookie"]
+
+
+def test_under_tls_the_cookie_is_bound_to_the_host(there: Site) -> None:
+    settings = there.services.settings.model_copy(update={"public_url": "https://import.example"})
+    assert sessions.cookie_name(settings) == "__Host-reknit"
+    assert sessions.secure(settings)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example/console/",
+        "//evil.example",
+        "/v1/runs",
+        "/console/\\evil",
+        "/console//x",
+    ],
+)
+def test_signing_in_leads_nowhere_else(there: Site, stranger: httpx.Client, elsewhere: str) -> None:
+    answer = stranger.post("/console/sign-in", data={"key": there.text, "next": elsewhere})
+    assert answer.headers["location"] == "/console/runs"
+
+
+@pytest.mark.parametrize("text", ["", "rk_live_nonsense", "rk_live_" + "0" * 39, "x" * 200])
+def test_a_wrong_key_opens_nothing(stranger: httpx.Client, text: str) -> None:
+    answer = stranger.post("/console/sign-in", data={"key": text})
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_the_api_takes_no_cookie(there: Site, member: httpx.Client) -> None:
+    assert member.get("/console/runs").status_code == 200
+    assert member.get("/v1/runs").status_code == 401
+
+
+def test_a_form_of_another_site_is_refused(there: Site, member: httpx.Client, run: Run) -> None:
+    csrf = token(member.get("/console/keys"))
+    before = there.run(run).status
+    for headers in (
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "", "origin": "https://evil.example"},
+        {"sec-fetch-site": "", "origin": "null"},
+        {"sec-fetch-site": ""},
+    ):
+        path = f"/console/runs/{run.id}/cancel"
+        answer = member.post(path, data={"csrf": csrf}, headers=headers)
+        assert answer.status_code == 403, headers
+    assert there.run(run).status is before
+
+
+@pytest.mark.parametrize("csrf", [None, "", "x", "ä"])
+def test_a_form_without_its_token_is_refused(
+    there: Site, member: httpx.Client, run: Run, csrf: str | None
+) -> None:
+    data = {} if csrf is None else {"csrf": csrf}
+    assert member.post(f"/console/runs/{run.id}/cancel", data=data).status_code == 403
+
+
+def test_the_token_of_another_session_is_refused(
+    there: Site, member: httpx.Client, run: Run
+) -> None:
+    with httpx.Client(base_url=there.url, headers=SAME, trust_env=False) as other:
+        csrf = token(signed_in(there, other).get("/console/keys"))
+    answer = member.post(f"/console/runs/{run.id}/cancel", data={"csrf": csrf})
+    assert answer.status_code == 403
+
+
+def test_every_form_of_the_console_carries_the_token() -> None:
+    for path in TEMPLATES.glob("*.html"):
+        text = path.read_text("utf-8")
+        if path.name.startswith("guest_") or path.name in ("sign_in.html", "login.html"):
+            continue
+        for form in re.findall(r'<form[^>]*method="post".*?</form>', text, re.DOTALL):
+            assert "hidden(shell)" in form, path.name
+
+
+def test_a_changed_or_old_session_is_none(there: Site) -> None:
+    secrets = there.services.secrets
+    session, text = sessions.opened(there.key, secrets=secrets)
+    assert sessions.read(text, secrets=secrets) is not None
+    for at in range(0, len(text), 7):
+        changed = text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :]
+        assert sessions.read(changed, secrets=secrets) is None, at
+    assert session.until - utcnow() <= timedelta(hours=12)
+
+
+def test_revoking_a_key_ends_its_sessions(there: Site, stranger: httpx.Client) -> None:
+    with there.services.database.begin() as c:
+        key, _ = keys.mint(
+            c, there.key.partner, secrets=there.services.secrets, name="leaver", scopes=list(Scope)
+        )
+        stranger.cookies.set("reknit", sessions.opened(key, secrets=there.services.secrets)[1])
+    assert stranger.get("/console/runs").status_code == 200
+    with there.services.database.begin() as c:
+        keys.revoke(c, there.key.partner, key.id)
+    assert stranger.get("/console/runs").status_code == 303
+
+
+def test_a_sign_in_link_works_once(
+    there: Site, stranger: httpx.Client, member: httpx.Client
+) -> None:
+    page = member.post(
+        f"/console/keys/{there.key.id}/sign-in", data={"csrf": token(member.get("/console/keys"))}
+    )
+    path = re.findall(r'value="[^"]*(/console/links/[^"]+)"', page.text)[0]
+    with httpx.Client(base_url=there.url, headers=SAME, trust_env=False) as fresh:
+        assert fresh.get(path).status_code == 200
+        assert fresh.get(path).status_code == 200, "looking at it must not use it up"
+        assert fresh.post(path).headers["location"] == "/console/runs"
+        assert fresh.get("/console/runs").status_code == 200
+        fresh.cookies.clear()
+        assert fresh.post(path).status_code == 410
+        assert fresh.get(path[:-1] + "_").status_code == 410
+
+
+def test_a_key_sees_its_scopes_only(there: Site, stranger: httpx.Client, run: Run) -> None:
+    reader = signed_in(there, stranger, Scope.COMPANIES_READ)
+    page = reader.get(f"/console/runs/{run.id}/review")
+    assert page.status_code == 200
+    assert 'value="accept"' not in page.text
+    for path in (
+        "/console/audit",
+        "/console/webhooks",
+        "/console/brand",
+        f"/console/runs/{run.id}/cells",
+    ):
+        assert reader.get(path).status_code == 403, path
+    form = {"csrf": token(page), "etag": "x", "verdict": "accept"}
+    assert reader.post(f"/console/runs/{run.id}/decision", data=form).status_code == 403
+    assert reader.post("/console/keys", data=form).status_code == 403
+
+
+def test_a_key_for_one_company_sees_no_other(there: Site, stranger: httpx.Client, run: Run) -> None:
+    other = there.add_company("Other")
+    client = signed_in(there, stranger, companies=(other.id,))
+    assert client.get(f"/console/companies/{other.id}").status_code == 200
+    for path in (f"/console/companies/{there.company.id}", f"/console/runs/{run.id}"):
+        assert client.get(path).status_code == 404
+    assert there.company.name not in client.get("/console/companies").text
+    assert there.company.name not in client.get("/console/runs").text
+
+
+def test_another_partner_finds_nothing(there: Site, stranger: httpx.Client, run: Run) -> None:
+    theirs = settled(there.services, there.url)
+    stranger.cookies.set("reknit", sessions.opened(theirs.key, secrets=there.services.secrets)[1])
+    for name, path in console_pages(there, run).items():
+        if run.id in path or there.plan.id in path or there.company.id in path:
+            assert stranger.get(path).status_code == 404, name
+    csrf = token(stranger.get("/console/keys"))
+    posts = {
+        f"/console/runs/{run.id}/cancel": 404,
+        f"/console/runs/{run.id}/decision": 404,
+        f"/console/runs/{run.id}/mapping": 404,
+        f"/console/companies/{there.company.id}/revoke-links": 404,
+        f"/console/plans/{there.plan.id}/rollback": 404,
+        f"/console/plans/{there.plan.id}/versions/1/publish": 404,
+        f"/console/keys/{there.key.id}/revoke": 404,
+        f"/console/keys/{there.key.id}/sign-in": 404,
+    }
+    for path, status in posts.items():
+        assert stranger.post(path, data={"csrf": csrf}).status_code == status, path
+
+
+def test_a_decision_on_another_proposal_changes_nothing(
+    there: Site, member: httpx.Client, run: Run
+) -> None:
+    page = member.get(f"/console/runs/{run.id}/review")
+    proposal = re.findall(r'name="proposal" value="([^"]+)"', page.text)[0]
+    for said in (
+        {"etag": "0" * 64, "proposal": proposal},
+        {"etag": "0" * 64, "proposal": "prop_x"},
+    ):
+        form = {"csrf": token(page), "verdict": "accept", **said}
+        assert member.post(f"/console/runs/{run.id}/decision", data=form).status_code == 412
+    assert there.run(run).status is RunStatus.NEEDS_ATTENTION
+
+
+def test_every_page_says_what_it_may_load(there: Site, member: httpx.Client, run: Run) -> None:
+    pages = [*console_pages(there, run).values(), link(there).removeprefix(there.url), "/m/nothing"]
+    for path in pages:
+        answer = member.get(path)
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';"), path
+        assert "base-uri 'none'; frame-ancestors 'none'" in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_downloads_never_open_in_our_name(there: Site, member: httpx.Client, run: Run) -> None:
+    answer = member.get(f"/console/runs/{run.id}/files/contacts/rejected-rows.xlsx")
+    assert answer.headers["content-disposition"].startswith("attachment;")
+    assert answer.headers["content-security-policy"] == "sandbox"
+    assert answer.content.startswith(b"PK")
+    hidden = member.get(f"/console/runs/{run.id}/files/staging/0.csv")
+    assert hidden.status_code == 404
+
+
+@pytest.mark.parametrize("name", ["../look.py", "%2e%2e/look.py", "console.css/", "nothing.js"])
+def test_only_our_static_files_are_served(stranger: httpx.Client, name: str) -> None:
+    assert stranger.get(f"/console/static/{name}").status_code == 404
+
+
+def test_a_magic_link_opens_one_company_until_it_is_revoked(
+    there: Site, stranger: httpx.Client, run: Run
+) -> None:
+    company = there.add_company("Guest")
+    path = link(there, company).removeprefix(there.url)
+    assert stranger.get(path).status_code == 200
+    assert stranger.get(f"{path}/runs/{run.id}").status_code == 404
+    assert stranger.post(f"{path}/runs/{run.id}/cancel").status_code == 404
+    assert stranger.get(f"{path}/runs/{run.id}/files/contacts/valid.csv").status_code == 404
+    assert stranger.get(f"{path}/columns?file={run.uploads[0]}").status_code == 404
+    assert stranger.get("/console/runs").status_code == 303, "it is no session"
+    with there.services.database.begin() as c:
+        companies.revoke_links(c, company.partner, company.id)
+    assert stranger.get(path).status_code == 410
+    assert stranger.get(link(there, company).removeprefix(there.url)).status_code == 200
+
+
+def test_a_changed_magic_link_opens_nothing(there: Site, stranger: httpx.Client) -> None:
+    path = link(there, there.add_company("Tampered")).removeprefix(there.url)
+    for at in range(3, len(path), 11):
+        changed = path[:at] + ("1" if path[at] != "1" else "2") + path[at + 1 :]
+        assert stranger.get(changed).status_code in (404, 410, 429), at
+
+
+def test_a_magic_link_form_of_another_site_is_refused(there: Site, stranger: httpx.Client) -> None:
+    path = link(there, there.add_company("Crossed")).removeprefix(there.url)
+    for kind in ("uploads", "files", "imports"):
+        answer = stranger.post(f"{path}/{kind}", headers={"sec-fetch-site": "cross-site"})
+        assert answer.status_code in (400, 403), kind
+
+
+def test_no_key_stands_in_a_customers_page(there: Site, stranger: httpx.Client) -> None:
+    page = stranger.get(link(there).removeprefix(there.url))
+    assert "rk_" not in page.text
+    assert there.key.id not in page.text
+
+
+def test_the_log_does_not_know_the_magic_link(
+    there: Site, stranger: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = link(there).removeprefix(there.url)
+    tag = path.rpartition(".")[2]
+    with caplog.at_level("INFO"):
+        stranger.get(path)
+    ours = [each for each in caplog.records if each.name.startswith("reknit")]
+    assert ours
+    assert all(tag not in str(vars(each)) for each in ours)
+    assert tag not in redacted(f"GET {path}/runs/run_1")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"colour": "red"}, "pattern"),
+        ({"frames": ["http://app.example.com"]}, "origin"),
+        ({"frames": ["https://a.example; script-src *"]}, "origin"),
+        ({"logo": "data:image/svg+xml;base64,PHN2Zz4="}, "pattern"),
+        ({"logo": 'data:image/png;base64,AA"onerror=1'}, "pattern"),
+        ({"language": "xx"}, "language"),
+    ],
+)
+def test_a_brand_that_could_do_harm_is_refused(said: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Brand.model_validate(said)
+
+
+def test_a_logo_must_be_a_picture() -> None:
+    assert picture(b"\x89PNG\r\n\x1a\nrest").startswith("data:image/png;base64,")
+    for content in (b"<svg onload=alert(1)>", b"\x89PNG\r\n\x1a\n" + b"x" * 70_000):
+        with pytest.raises(ValueError, match="logo"):
+            picture(content)
+
+
+@pytest.mark.parametrize("colour", ["#000000", "#ffffff", "#ffff00", "#777777", "#e10098"])
+def test_a_brand_colour_is_moved_until_it_can_be_read(colour: str) -> None:
+    light, dark, on_light, on_dark = re.findall(r"#[0-9a-f]{6}", stylesheet(Brand(colour=colour)))
+    assert contrast(light, "#ffffff") >= 4.5
+    assert contrast(dark, "#1b1e24") >= 4.5
+    assert contrast(light, on_light) >= 4.5
+    assert contrast(dark, on_dark) >= 4.5
+
+
+def test_setting_the_brand_shows_it_to_customers(
+    there: Site, member: httpx.Client, stranger: httpx.Client
+) -> None:
+    page = member.get("/console/brand")
+    form = {
+        "csrf": token(page),
+        "name": "Acme & Töchter",
+        "colour": "#e10098",
+        "language": "de",
+        "frames": "",
+    }
+    assert member.post("/console/brand", data=form).status_code == 303
+    bad = member.post("/console/brand", data={**form, "frames": "javascript:alert(1)"})
+    assert (bad.status_code, "is not an origin" in bad.text) == (400, True)
+    theirs = stranger.get(link(there).removeprefix(there.url), headers={"accept-language": "en"})
+    assert "Acme &amp; Töchter" in theirs.text
+    assert '<html lang="de">' in theirs.text
+    with there.services.database.begin() as c:
+        partners.set_brand(c, there.key.partner, brand={})
+
+
+def test_every_text_for_customers_is_in_every_language() -> None:
+    wanted: set[str] = set()
+    for path in (*TEMPLATES.glob("guest_*.html"), TEMPLATES / "macros.html"):
+        wanted |= set(re.findall(r'_\("((?:[^"\\]|\\.)+)"\)', path.read_text("utf-8")))
+    wanted |= {"Queued", "Running", "Needs attention", "Completed", "Failed", "Canceled"}
+    known = texts("de").texts
+    assert wanted - set(known) == set()
+    for text, translation in known.items():
+        assert re.findall(r"%\(\w+\)s", text) == re.findall(r"%\(\w+\)s", translation), text
+    assert preferred("de-AT,de;q=0.9") == "de"
+
+
+def test_an_old_magic_link_has_ended(there: Site, stranger: httpx.Client) -> None:
+    company = there.add_company("Late")
+    path = magic_link(
+        company, settings=there.services.settings, secrets=there.services.secrets
+    ).removeprefix(there.url)
+    with there.services.database.begin() as c:
+        companies.archive(c, company.partner, company.id)
+    assert stranger.get(path).status_code == 410
+
+
+def test_guessing_keys_ends_after_ten(there: Site) -> None:
+    # The last one: after it nobody at this address signs in for a minute.
+    with httpx.Client(base_url=there.url, headers=SAME, trust_env=False) as client:
+        tried = [client.post("/console/sign-in", data={"key": "x"}) for _ in range(15)]
+    assert tried[-1].status_code == 429
+    assert int(tried[-1].headers["retry-after"]) >= 1
