@@ -40,13 +40,13 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("seaweedfs")
     config = folder / "s3.json"
     config.write_text(json.dumps({"identities": [{**ALL, "actions": ["Admin", "Read", "Write"]}]}))
-    master, volume, filer, s3, iceberg = free_ports(5)
-    # It talks to the makers and opens further services unless told not to.
+    master, volume, filer, s3 = free_ports(4)
+    # It talks to the makers and opens further services on fixed ports unless told not to.
     command = [
         Path(sys.executable).with_name("weed"), "server", f"-dir={folder}", "-ip=127.0.0.1",
         "-ip.bind=127.0.0.1", "-master.telemetry=false", f"-master.port={master}",
         f"-volume.port={volume}", "-filer", f"-filer.port={filer}", "-s3", f"-s3.port={s3}",
-        f"-s3.config={config}", f"-s3.port.iceberg={iceberg}", "-volume.max=0",
+        f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=0",
     ]  # fmt: skip
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)

@@ -48,6 +48,7 @@ Table = DeltaTable
 #: one of two concurrent commits move it, no two runs can resolve rows against the same version.
 _NEXT_ID = "reknit:next_id"
 _METADATA = "reknit"
+_ANY_ID = 2**62
 
 _CONFIGURATION: dict[str, str | None] = {
     # Customers' values would otherwise stand in the log as statistics.
@@ -160,10 +161,12 @@ def view(
 
 
 def id_ranges(table: DeltaTable) -> tuple[tuple[int, int], ...]:
-    """Smallest and largest row id of every file."""
+    """Smallest and largest row id of every file; one without statistics may hold any row."""
     actions = pyarrow.table(table.get_add_actions(flatten=True))
     pairs = zip(actions["min._id"].to_pylist(), actions["max._id"].to_pylist(), strict=True)
-    return tuple((low, high) for low, high in pairs if low is not None)
+    return tuple(
+        (0, _ANY_ID) if low is None or high is None else (low, high) for low, high in pairs
+    )
 
 
 def next_id(table: DeltaTable | None) -> int:

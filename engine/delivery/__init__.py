@@ -9,6 +9,8 @@ from engine.delivery.destination import (
     PostgresDestination,
     RowResult,
     S3Destination,
+    open_destination,
+    seal_destination,
 )
 
 __all__ = [
@@ -20,4 +22,6 @@ __all__ = [
     "RowResult",
     "S3Destination",
     "deliver",
+    "open_destination",
+    "seal_destination",
 ]

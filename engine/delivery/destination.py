@@ -1,12 +1,14 @@
 """Where rows go, as documents with their credentials, and what is said about each row."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, TypeAdapter
 
+from engine.secrets import Keys, open_sealed, seal
 from plans.document import Document
 
 Row = dict[str, Any]
@@ -55,6 +57,29 @@ class S3Destination(Document):
 Destination = Annotated[
     PostgresDestination | HttpDestination | S3Destination, Field(discriminator="kind")
 ]
+
+
+_DESTINATION: TypeAdapter[PostgresDestination | HttpDestination | S3Destination] = TypeAdapter(
+    Destination
+)
+
+
+def seal_destination(
+    destination: PostgresDestination | HttpDestination | S3Destination, *, keys: Keys, owner: str
+) -> bytes:
+    """The document with its credentials as the store may keep it; `owner` is its record's id."""
+    told = {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else value
+        for name, value in destination
+    }
+    return seal(keys, json.dumps(told).encode(), context=owner.encode())
+
+
+def open_destination(
+    sealed: bytes, *, keys: Keys, owner: str
+) -> PostgresDestination | HttpDestination | S3Destination:
+    """What `seal_destination` sealed for the same record."""
+    return _DESTINATION.validate_json(open_sealed(keys, sealed, context=owner.encode()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,11 +22,14 @@ from engine.delivery import (
     PostgresDestination,
     S3Destination,
     deliver,
+    open_destination,
+    seal_destination,
 )
 from engine.delivery import http as http_delivery
-from engine.errors import DeliveryFailed
+from engine.errors import DeliveryFailed, StorageError
 from engine.export import Format, Selection, Shape, write
 from engine.outbound import Outbound, Refused
+from engine.secrets import Keys
 
 ROWS = 250
 
@@ -220,7 +223,14 @@ def test_what_is_no_destination_is_refused_as_a_document(document: dict[str, Any
         TypeAdapter(Destination).validate_python(document)
 
 
-def test_credentials_do_not_show() -> None:
-    destination = PostgresDestination(host="h", database="d", user="u", password=SecretStr("pass"))
-    assert "pass'" not in repr(destination).replace("password", "")
-    assert '"pass"' not in destination.model_dump_json()
+def test_credentials_are_sealed_at_rest_and_never_told() -> None:
+    keys = Keys({"k1": b"k" * 32}, "k1")
+    destination = PostgresDestination(
+        host="h", database="d", user="u", password=SecretStr("hunter2")
+    )
+    assert "hunter2" not in repr(destination) + destination.model_dump_json()
+    sealed = seal_destination(destination, keys=keys, owner="dest_1")
+    assert b"hunter2" not in sealed
+    assert open_destination(sealed, keys=keys, owner="dest_1") == destination
+    with pytest.raises(StorageError):
+        open_destination(sealed, keys=keys, owner="dest_2")
