@@ -17,6 +17,9 @@ from api.metrics import Metrics
 #: Dates on which behaviour changed, newest last; a key keeps the newest of its birthday.
 VERSIONS = ("2026-11-01",)
 
+#: Of one request, names and values.
+HEADER_BYTES = 16_384
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -65,6 +68,9 @@ class Edge:
             self._note(scope, status, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
+            await _refuse(_headers_too_large(), scope, receive, send)
+            return
         version = Headers(scope=scope).get("api-version")
         if version is not None and version not in VERSIONS:
             await _refuse(_unknown_version(version), scope, receive, send)
@@ -129,6 +135,14 @@ def _unknown_version(version: str) -> ApiError:
     return ApiError(
         code=Code.UNSUPPORTED_API_VERSION,
         detail=f"there is no Api-Version {version[:40]!r}; published: {known}",
+    )
+
+
+def _headers_too_large() -> ApiError:
+    return ApiError(
+        code=Code.HEADERS_TOO_LARGE,
+        detail=f"the headers may have {HEADER_BYTES} bytes in all",
+        headers={"Connection": "close"},
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.app import Limits, create_app
 from api.deps import Services
+from api.edge import HEADER_BYTES
 from api.errors import ApiError, Code, problem
 from api.limits import Rate
 from api.metrics import CONTENT_TYPE
@@ -31,7 +33,6 @@ from engine.settings import Settings, load_secrets
 from engine.store.database import open_database
 from engine.webhooks import Sender
 
-HEADER_BYTES = 16_384
 HEADER_SECONDS = 10.0
 #: A reader that takes nothing for so long is gone, whatever its socket says.
 STALLED_SECONDS = 30.0
@@ -106,9 +107,13 @@ class Server(uvicorn.Server):
         self._draining = draining
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal drains, a second one ends at once."""
+        """The first signal drains, a second interrupt ends at once.
+
+        uvicorn would raise the signal again in the end, before the worker could be stopped.
+        """
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
         self._draining.set()
-        super().handle_exit(sig, frame)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def create_key(body: NewKey, here: Here, by: By, once: OnlyOnce) -> Response:
             scopes=body.scopes,
             environment=body.environment,
             companies=body.companies,
-            addresses=[str(each) for each in body.addresses],
+            addresses=body.addresses,
             days=body.expires_in_days,
             api_version=VERSIONS[-1],
         )

@@ -144,12 +144,11 @@ async def put_content(
     upload_id: str,
     request: Request,
     here: Here,
-    content_type: Annotated[str | None, Header(max_length=200)] = None,
     content_digest: Annotated[str | None, Header(max_length=1_000)] = None,
 ) -> Response:
     """Send all bytes. The same bytes again are fine, others are not."""
     upload = await run_in_threadpool(_granted, here, request, upload_id)
-    if (content_type or "").partition(";")[0].strip().lower() != upload.content_type.lower():
+    if _content_type(request) != upload.content_type.lower():
         raise ApiError(
             code=Code.UNSUPPORTED_FILE_TYPE,
             detail=f"send it as {upload.content_type}, as it was announced",
@@ -201,10 +200,9 @@ async def append_content(
     request: Request,
     here: Here,
     upload_offset: Annotated[int, Header(ge=0)],
-    content_type: Annotated[str | None, Header(max_length=200)] = None,
 ) -> Response:
     """Send the bytes after `Upload-Offset` (tus 1.0). What came before a cut stays."""
-    if content_type != _OFFSET_TYPE:
+    if _content_type(request) != _OFFSET_TYPE:
         raise ApiError(code=Code.UNSUPPORTED_FILE_TYPE, detail=f"send pieces as {_OFFSET_TYPE}")
     upload = await run_in_threadpool(_granted, here, request, upload_id)
     if upload.status is UploadStatus.STORED or upload.received != upload_offset:
@@ -218,6 +216,10 @@ async def append_content(
         upload = await run_in_threadpool(_complete, here, upload, digest)
         return _standing(upload.size)
     return _standing((await run_in_threadpool(_granted, here, request, upload_id)).received)
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _standing(offset: int) -> Response:

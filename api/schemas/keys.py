@@ -1,12 +1,24 @@
 """API keys and the audit log."""
 
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, IPvAnyNetwork
+from pydantic import AfterValidator, Field
 
 from api.schemas.bodies import INTEGRAL, Body, Instant, Line, Resource
 from api.schemas.companies import CompanyId
 from engine.model import AuditEntry, Key, Scope
+
+
+def _network(value: str) -> str:
+    return str(ip_network(value, strict=False))
+
+
+Network = Annotated[
+    str,
+    Field(pattern=r"^[0-9a-fA-F.:/]{2,50}$", examples=["203.0.113.0/24"]),
+    AfterValidator(_network),
+]
 
 
 class NewKey(Body):
@@ -16,7 +28,7 @@ class NewKey(Body):
     scopes: Annotated[frozenset[Scope], Field(min_length=1, examples=[["imports:write"]])]
     environment: Literal["live", "test"] = "live"
     companies: Annotated[tuple[CompanyId, ...], Field(max_length=1_000)] = ()
-    addresses: Annotated[tuple[IPvAnyNetwork, ...], Field(max_length=100)] = ()
+    addresses: Annotated[tuple[Network, ...], Field(max_length=100)] = ()
     expires_in_days: Annotated[int, Field(strict=True, ge=1, le=3_650), INTEGRAL] = 365
 
 
