@@ -7,10 +7,10 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --pyt
 	--exclude-newer "7 days"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test evals screenshots check format lock
+.PHONY: help demo test evals evals-intake screenshots check format lock
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 demo: $(READY)  ## import a CRM export, drift it, heal it, answer its questions
 	$(BIN)/reknit demo
@@ -20,6 +20,9 @@ test: $(READY)  ## every test but benchmarks and faults
 
 evals: $(READY)  ## score mapping and healing (FOLDERS="…" for other task files)
 	$(BIN)/python -m evals $(FOLDERS) $(ARGS)
+
+evals-intake: $(READY)  ## score reading hard files, beside other readers (FOLDER=… with csv/ and clean/)
+	$(BIN)/python -m evals.intake $(FOLDER) $(ARGS)
 
 screenshots: $(READY)  ## pictures of every page into out/screenshots (needs chromium)
 	$(BIN)/python tests/console_screenshots.py out/screenshots

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import chardet
-
 from engine.errors import SourceCode, SourceError
+from engine.intake import charset
 from engine.intake.source import Choice
 
 CHUNK = 1 << 20
-UNSURE = 0.1
 _CONTROL = bytes({*range(32)} - {*b"\t\n\v\f\r\x1a\x1b\x1c\x1d\x1e\x1f\x01\x02"})
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -169,17 +167,13 @@ def _wide(head: bytes) -> str:
 
 
 def _legacy(head: bytes, *, whole: bool) -> Encoding:
-    found = chardet.detect(head, compat_names=False)
-    name, sure = found["encoding"] or "cp1252", float(found["confidence"] or 0.0)
+    name, sure = charset.guess(head)
     # The 2004 variant reads every backslash as a yen sign; files of that kind are rare.
     if name == "shift_jis_2004":
         name = "shift_jis" if _decodes(head, "shift_jis", whole=whole) else "cp932"
-    # A handful of accents proves nothing: then the commonest encoding of exports it is.
-    if sure < UNSURE and _decodes(head, "cp1252", whole=whole):
-        name, sure = "cp1252", 0.7
-    elif not _decodes(head, name, whole=whole):
-        name, sure = "cp1252", 0.0
-    return Encoding(name=codecs.lookup(name).name, skip=0, choice=_choice(name, max(sure, 0.5)))
+    if not _decodes(head, name, whole=whole):
+        name, sure = "cp1252", 0.5
+    return Encoding(name=codecs.lookup(name).name, skip=0, choice=_choice(name, round(sure, 3)))
 
 
 def _decodes(head: bytes, name: str, *, whole: bool) -> bool:

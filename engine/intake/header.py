@@ -52,11 +52,18 @@ def _top(rows: Sequence[Cells], width: int) -> int:
             continue
         covered = sum(column < len(cells) and bool(cells[column].strip()) for column in used)
         share = covered / len(used)
-        if share >= 0.7 and len(cells) >= 0.7 * width:
+        named = share >= 0.4 and len(trim(cells)) >= 3 and _are_names(cells)
+        if (share >= 0.7 or named) and len(cells) >= 0.7 * width:
             return at
         if share > most + 0.15:
             best, most = at, share
     return best if most >= 0 else first_filled(rows)
+
+
+def _are_names(cells: Cells) -> bool:
+    names = [cell.strip() for cell in cells if cell.strip()]
+    distinct = len(set(names)) == len(names) >= 3
+    return distinct and all(shape(name) == "t" and len(name) < 60 for name in names)
 
 
 def first_filled(rows: Sequence[Cells]) -> int:

@@ -18,12 +18,12 @@ from engine.intake.limits import IntakeLimits
 CHUNK, OVERLAP = 1 << 20, 512
 MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
 _UNSAFE = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
-_ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="(\d+)"')
-_CELL = re.compile(rb'<(?:\w+:)?c\b[^>]*?\br="([A-Z]{1,9})\d')
-_HIDDEN = re.compile(rb'<(?:\w+:)?row\b[^>]*?\bhidden="(?:1|true)"')
-_UNCACHED = re.compile(rb"(?:</f>|<f\b[^>]*/>)(?:<v></v>|<v/>)?</(?:\w+:)?c>")
+_ROW = re.compile(rb'<(?:\w+:)?row\b[^>]{0,200}?\br="(\d+)"')
+_CELL = re.compile(rb'<(?:\w+:)?c\b[^>]{0,200}?\br="([A-Z]{1,9})\d')
+_HIDDEN = re.compile(rb'<(?:\w+:)?row\b[^>]{0,200}?\bhidden="(?:1|true)"')
+_UNCACHED = re.compile(rb"(?:</f>|<f\b[^>]{0,200}/>)(?:<v></v>|<v/>)?</(?:\w+:)?c>")
 _ERROR = re.compile(
-    rb'<(?:\w+:)?c r="([A-Z]{1,3})(\d{1,7})"(?: s="\d+")? t="e"[^>]*>(?:<f\b.{0,200}?(?:</f>|/>))?'
+    rb'<(?:\w+:)?c r="([A-Z]{1,3})(\d{1,7})"(?: s="\d+")? t="e"[^>]{0,100}>(?:<f\b.{0,200}?(?:</f>|/>))?'
     rb"<v>([^<]{1,20})</v>"
 )
 MAX_ERRORS = 100_000

@@ -77,7 +77,7 @@ def stage_rows(
     body = chain(head[region.first :], records)
     count = _Count()
     out = reading.out()
-    with Writer(out, region.width) as writer:
+    with Writer(out, region.width, limit=reading.limits.inflated) as writer:
         below = _write(body, region, writer, count, reading, foot=foot)
     shards = index(writer, reading.limits)
     skipped = count.blank + len(count.headers) + len(below) + units_between(region)

@@ -90,6 +90,8 @@ def scan(
             first, shard_start = records, offset
         if report is not None:
             report(offset)
+    # The last line need not end; the scan itself put the line feed there.
+    offset = min(offset, path.stat().st_size)
     if records > first:
         shards.append(_shard(shards, shard_start, offset, first, records))
     return Scan(

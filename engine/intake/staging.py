@@ -17,8 +17,8 @@ DELIMITER = ","
 class Writer:
     """Writes records of one width; counts what it wrote. Use it in a `with` block."""
 
-    def __init__(self, path: Path, width: int) -> None:
-        self.path, self.width, self.records = path, width, 0
+    def __init__(self, path: Path, width: int, *, limit: int) -> None:
+        self.path, self.width, self.records, self._limit = path, width, 0, limit
         self._file = path.open("w", encoding="utf-8", errors="replace", newline="")
         self._plain = csv.writer(self._file, lineterminator="\n")
         self._quoted = csv.writer(self._file, lineterminator="\n", quoting=csv.QUOTE_ALL)
@@ -35,6 +35,9 @@ class Writer:
         writer = self._quoted if "\r" in "".join(cells) else self._plain
         writer.writerow(cells)
         self.records += 1
+        if self.records % 10_000 == 0 and os.fstat(self._file.fileno()).st_size > self._limit:
+            message = f"the rows take more than {self._limit >> 20:,} MiB of text"
+            raise SourceError(SourceCode.BOMB, message)
 
 
 def index(writer: Writer, limits: IntakeLimits) -> tuple[Shard, ...]:

@@ -4,13 +4,12 @@ import csv
 import io
 import warnings
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import clevercsv
 import duckdb
-import pandas as pd
-import polars as pl
 
 from engine.errors import SourceCode, SourceError
 from engine.intake import IntakeLimits, Staged, stage
@@ -118,6 +117,8 @@ def clever(path: Path, given: Given) -> Table:
 
 def pandas_auto(path: Path, given: Given) -> Table:
     """pandas with its sniffing engine, text kept."""
+    import pandas as pd
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         frame = pd.read_csv(
@@ -134,6 +135,8 @@ def pandas_auto(path: Path, given: Given) -> Table:
 
 def polars_tolerant(path: Path, given: Given) -> Table:
     """polars with everything forgiving switched on."""
+    import polars as pl
+
     frame = pl.read_csv(
         path, infer_schema=False, ignore_errors=True, truncate_ragged_lines=True,
         missing_utf8_is_empty_string=True,
@@ -141,10 +144,12 @@ def polars_tolerant(path: Path, given: Given) -> Table:
     return Table(header=frame.columns, rows=[[cell or "" for cell in row] for row in frame.rows()])
 
 
-PEERS: Mapping[str, Callable[[Path, Given], Table]] = {
-    "duckdb given": duckdb_given,
-    "duckdb auto": duckdb_auto,
-    "clevercsv": clever,
-    "pandas auto": pandas_auto,
-    "polars tolerant": polars_tolerant,
+_ALL: Mapping[str, tuple[str, Callable[[Path, Given], Table]]] = {
+    "duckdb given": ("duckdb", duckdb_given),
+    "duckdb auto": ("duckdb", duckdb_auto),
+    "clevercsv": ("clevercsv", clever),
+    "pandas auto": ("pandas", pandas_auto),
+    "polars tolerant": ("polars", polars_tolerant),
 }
+#: Readers whose library is installed; `pip install pandas polars` for the others.
+PEERS = {name: read for name, (library, read) in _ALL.items() if find_spec(library)}

@@ -1,0 +1,81 @@
+"""Which legacy encoding a text is in, from the words that are not plain ASCII.
+
+A detector looks at the whole file, where a few accents drown in plain text; here it sees only the
+words with high bytes, and an encoding that makes implausible words of them counts less.
+"""
+
+import codecs
+import re
+import unicodedata
+
+import chardet
+
+#: How usual an encoding is among exports; others count `RARE`.
+PRIORS = {
+    "cp1252": 1.0, "cp1250": 0.85, "cp1251": 0.9, "cp1253": 0.85, "cp1254": 0.8, "cp1255": 0.85,
+    "cp1256": 0.85, "cp1257": 0.8, "cp874": 0.85, "koi8-r": 0.8, "iso8859-2": 0.7,
+    "iso8859-5": 0.5, "iso8859-7": 0.6, "iso8859-8": 0.6, "mac-roman": 0.6, "cp850": 0.55,
+    "cp866": 0.7, "cp932": 1.0, "gb18030": 1.0, "big5hkscs": 1.0, "big5": 1.0, "cp949": 1.0,
+    "euc_jp": 1.0, "johab": 0.7, "hz": 0.9, "iso2022_jp": 1.0, "iso2022_kr": 1.0,
+}  # fmt: skip
+RARE = 0.25
+#: Above this a detector's answer for the whole head stands.
+SURE = 0.1
+_WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][@-~\x80-\xff]*")
+
+
+def guess(head: bytes) -> tuple[str, float]:
+    """The likeliest encoding and how sure that is (0..1)."""
+    found = chardet.detect(head, compat_names=False)
+    name, sure = found["encoding"], float(found["confidence"] or 0.0)
+    if name and sure >= SURE:
+        return name, sure
+    words = b" ".join(_WORD.findall(head))[:40_000]
+    ranked = {
+        each["encoding"]: float(each["confidence"] or 0.0)
+        for each in chardet.detect_all(words, compat_names=False)
+        if each["encoding"]
+    }
+    top = max(ranked.values(), default=1.0) or 1.0
+    scores = {
+        each: PRIORS.get(each, RARE) * _plausible(words, each) * (0.3 + ranked.get(each, 0) / top)
+        for each in {*ranked, "cp1252"}
+    }
+    best, second = sorted(scores.values(), reverse=True)[:2] if len(scores) > 1 else (1.0, 0.0)
+    margin = (best - second) / best if best else 0.0
+    return max(scores, key=lambda each: scores[each]), min(0.9, 0.6 + margin)
+
+
+def _plausible(data: bytes, name: str) -> float:
+    """The share of words that are letters of one script, without a capital inside."""
+    try:
+        text = codecs.lookup(name).decode(data)[0]
+    except (LookupError, UnicodeError):
+        return 0.0
+    words = text.split()[:400]
+    return sum(map(_word, words)) / max(1, len(words))
+
+
+def _word(word: str) -> float:
+    word = word.translate(_TYPOGRAPHIC)
+    if not word:
+        return 1.0
+    letters = [each for each in word if unicodedata.category(each)[0] in "LM"]
+    if len(letters) < len(word) and any(unicodedata.category(c)[0] in "SNC" for c in word):
+        return 0.2
+    scripts = {unicodedata.name(each, "?").split()[0] for each in letters}
+    if len(scripts - {"COMBINING"}) > 1 and not scripts <= _JAPANESE:
+        return 0.2
+    inside = "".join(letters)[1:]
+    mixed = inside != inside.lower() and inside != inside.upper()
+    return 0.3 if mixed else 1.0 if letters else 0.6
+
+
+#: What stands beside words in well-set text.
+_TYPOGRAPHIC = dict.fromkeys(
+    map(
+        ord,
+        "\u20ac\u00a3\u00a7\u00b0\u2122\u00ae\u00a9\u2026\u2013\u2014\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u00a0",
+    )
+)
+_JAPANESE = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "IDEOGRAPHIC", "FULLWIDTH"}
