@@ -1,4 +1,4 @@
-"""How long upsert, undo and export of a sheet take: `python tests/bench/dataset.py [1m|10m [tries]]`.
+"""How long upsert, undo and export of a sheet take: `python tests/bench/bench_dataset.py [1m|10m [tries]]`.
 
 Every step runs in a process of its own and prints wall and CPU seconds and peak memory; ratios
 are to the plain DuckDB step that moves the same rows. One figure a line, `name=value`.
