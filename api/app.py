@@ -19,6 +19,7 @@ from api.routes import (
     imports,
     keys,
     plans,
+    replays,
     reports,
     runs,
     sources,
@@ -28,7 +29,19 @@ from api.routes import (
 
 TITLE = "Reknit partner API"
 
-ROUTERS = (companies, sources, drafts, plans, uploads, imports, runs, reports, webhooks, keys)
+ROUTERS = (
+    companies,
+    sources,
+    drafts,
+    plans,
+    replays,
+    uploads,
+    imports,
+    runs,
+    reports,
+    webhooks,
+    keys,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from api.schemas.bodies import INTEGRAL, Body, Instant, Line, Resource, Text
 from api.schemas.companies import CompanyId, SourceId, TemplateName
+from api.schemas.runs import CountsBody
 from api.schemas.uploads import UploadRef
 from engine.model import PlanRecord, PlanVersionRecord
 from engine.store.plans import Publication
@@ -67,10 +68,10 @@ class RollBack(Body):
 
 
 class ReplayVersion(Body):
-    """Try a version on the staged files of past runs; nothing is written."""
+    """Try a version on the files of past runs, as far as they are still here; nothing is written."""
 
     number: Number
-    runs: Annotated[int, Field(strict=True, ge=1, le=50), INTEGRAL] = 10
+    runs: Annotated[int, Field(strict=True, ge=1, le=20), INTEGRAL] = 5
 
 
 class Infer(Body):
@@ -130,6 +131,41 @@ class VersionBody(Resource):
     reason: str
     run_id: str | None = Field(description="The run whose decision made it")
     created_at: Instant
+
+
+class RowBody(Resource):
+    """A row of a customer's file."""
+
+    file: str
+    row_number: int
+
+
+class ReplayedRun(Resource):
+    """What the version would do to one past run; at most 100 rows of each kind are named."""
+
+    run_id: str
+    company_id: str
+    plan_version: int = Field(description="The version the run ended with")
+    status: str = Field(
+        description="replayed, or why not: too_large, took_too_long, does_not_fit; more may come"
+    )
+    before: CountsBody | None
+    after: CountsBody | None
+    fixed: int
+    broken: int
+    fixed_rows: list[RowBody]
+    broken_rows: list[RowBody]
+
+
+class ReplayBody(Resource):
+    """What a version fixes and breaks, run by run, the newest first."""
+
+    object: Literal["plan_replay"] = "plan_replay"
+    plan_id: PlanId
+    number: int
+    fixed: int
+    broken: int
+    runs: list[ReplayedRun]
 
 
 class DraftBody(Resource):

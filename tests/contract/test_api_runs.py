@@ -350,6 +350,27 @@ def test_a_draft_is_inferred_from_a_sample(client):
     assert checked["valid"], checked
 
 
+def test_a_version_is_replayed_on_past_files_before_it_is_used(there):
+    fresh = there.client()
+    plan = planned(fresh)
+    made = company(fresh)["id"]
+    run = imported(fresh, made, DRIFTED, policy={"when_invalid": "take_valid"})
+    document = fresh.get(f"/v1/plans/{plan['id']}/versions/1").json()["document"]
+    (age,) = (each for each in document["sheets"][0]["columns"] if each["field"] == "age")
+    age["transforms"] = [{"op": "value_map", "values": {"forty": "40", "3": "three"}}]
+    body = {"document": document, "reason": "say it in digits"}
+    number = post(fresh, f"/v1/plans/{plan['id']}/versions", body)["number"]
+    told = post(fresh, f"/v1/plans/{plan['id']}/replay", {"number": number})
+
+    assert (told["fixed"], told["broken"]) == (1, 1)
+    (row,) = told["runs"]
+    assert (row["run_id"], row["status"]) == (run["id"], "replayed")
+    assert row["fixed_rows"] == [{"file": "contacts.csv", "row_number": 4}]
+    assert row["broken_rows"] == [{"file": "contacts.csv", "row_number": 2}]
+    assert row["before"] == run["counts"]
+    assert fresh.get(f"/v1/plans/{plan['id']}").json()["published"] == 1
+
+
 def test_erasing_a_company_leaves_no_byte_of_it(there, client):
     canary = "canary7f3a"
     made = company(client, name=canary)["id"]
