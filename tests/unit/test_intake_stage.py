@@ -41,6 +41,7 @@ def rows(table: Staged) -> list[tuple[int, list[str]]]:
     """Source row and cells of every staged record, read back by the other reader."""
     out = []
     for shard in table.shards:
+        assert shard.end <= table.path.stat().st_size
         text = table.path.read_bytes()[shard.start : shard.end].decode()
         records = list(parse(io.StringIO(text, newline=""), Dialect(delimiter=table.delimiter)))
         assert len(records) == shard.records
@@ -59,6 +60,12 @@ def test_a_plain_file_is_its_own_staging(tmp_path: Path) -> None:
     assert table.path == tmp_path / "upload"
     assert table.source.columns == ("name", "age", "mail")
     assert [row for row, _ in rows(table)] == [2, 3, 4]
+
+
+def test_the_last_line_of_a_plain_file_need_not_end(tmp_path: Path) -> None:
+    table = staged(tmp_path, PEOPLE.removesuffix("\n"))
+    assert table.path == tmp_path / "upload"
+    assert rows(table)[-1] == (4, ["Zo", "7", "x@y.example"])
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
