@@ -6,8 +6,11 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --pyt
 	--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header \
 	--exclude-newer "7 days"
 
+SIZE ?= 100k
+PEERS ?= yes
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test evals evals-intake screenshots check format lock
+.PHONY: help demo test bench evals evals-intake screenshots check format lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -39,6 +42,15 @@ check: $(READY)  ## format, lint, types, import contracts
 format: $(READY)  ## write what `check` asks for
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+# Peers need other versions of shared libraries than Reknit: they get an environment of their own.
+bench: $(READY)  ## the import against the floor and its peers: SIZE=100k|1m|10m
+	@test -z "$(PEERS)" || test -e .venv-bench/.stamp || { \
+		echo "Setting up .venv-bench with the peers: a few minutes, once."; \
+		$(BIN)/python -m venv .venv-bench && $(BIN)/uv pip install --quiet --python .venv-bench/bin/python \
+			--requirement pyproject.toml --extra bench && touch .venv-bench/.stamp; }
+	PYTHONPATH=tests/bench $(BIN)/python tests/bench/bench.py $(SIZE) \
+		$(if $(PEERS),--peers .venv-bench/bin/python)
 
 # Entries are at least a week old, so that a poisoned release is found before it gets here.
 lock: $(READY)  ## resolve the dependencies anew

@@ -53,12 +53,26 @@ def currency_codes() -> tuple[str, ...]:
 
 
 @cache
+def english_countries() -> dict[str, str]:
+    """Lower-case English name to alpha-2: what most files hold, and quick to look up."""
+    return {
+        name.lower(): country.alpha_2
+        for country in pycountry.countries
+        for name in (country.name, getattr(country, "common_name", country.name))
+    }
+
+
+@cache
 def countries() -> dict[str, str]:
     """Folded name or alpha-3 code to alpha-2; a name two countries share is left out."""
+    tongues = [
+        gettext.translation("iso3166-1", pycountry.LOCALES_DIR, languages=[each], fallback=True)
+        for each in LANGUAGES
+    ]
     found: dict[str, set[str]] = {}
     for country in pycountry.countries:
         names = {getattr(country, key, "") for key in ("name", "official_name", "common_name")}
-        names |= {tongue.gettext(name) for tongue in _tongues() for name in names if name}
+        names |= {tongue.gettext(name) for tongue in tongues for name in names if name}
         for name in {folded(each) for each in (*names, country.alpha_3)} - {""}:
             found.setdefault(name, set()).add(country.alpha_2)
     return {name: min(codes) for name, codes in found.items() if len(codes) == 1} | _COUNTRIES
@@ -69,11 +83,3 @@ def currencies() -> dict[str, str]:
     """Lower-case name or sign to ISO 4217. `$` and `¥` alone stand for several and are left out."""
     names = {each.name.lower(): each.alpha_3 for each in pycountry.currencies}
     return names | _CURRENCIES
-
-
-@cache
-def _tongues() -> tuple[gettext.NullTranslations, ...]:
-    return tuple(
-        gettext.translation("iso3166-1", pycountry.LOCALES_DIR, languages=[each], fallback=True)
-        for each in LANGUAGES
-    )

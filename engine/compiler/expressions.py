@@ -5,7 +5,7 @@ import re2
 from engine.errors import CompileError
 from engine.sql import literal
 
-#: From this many pairs on a hash look-up (ENUM) beats a CASE chain.
+#: From this many pairs on a MAP beats a CASE chain.
 MANY = 24
 
 #: White space of Unicode and the zero-width marks that come with pasted text.
@@ -47,11 +47,9 @@ def escaped(value: str) -> str:
 def trimmed(x: str) -> str:
     """Without white space at both ends; NULL when nothing is left."""
     ends = literal(f"^{SPACE}+|{SPACE}+$")
-    # Most cells need nothing: one look at both ends is three times cheaper than the replace.
-    return (
-        f"CASE WHEN regexp_matches({x}, {literal(f'^{SPACE}|{SPACE}$')})"
-        f" THEN nullif(regexp_replace({x}, {ends}, '', 'g'), '') ELSE {x} END"
-    )
+    # Two plain ASCII ends need no look with a pattern, which costs three times as much.
+    plain = f"{x} BETWEEN '!' AND '\x7f' AND {x}[-1] BETWEEN '!' AND '~'"
+    return f"CASE WHEN {plain} THEN {x} ELSE nullif(regexp_replace({x}, {ends}, '', 'g'), '') END"
 
 
 def among(x: str, words: tuple[str, ...]) -> str:
@@ -64,9 +62,8 @@ def mapped(x: str, pairs: dict[str, str], *, otherwise: str) -> str:
     if len(pairs) < MANY:
         cases = " ".join(f"WHEN {text(old)} THEN {text(new)}" for old, new in pairs.items())
         return f"CASE {x} {cases} ELSE {otherwise} END"
-    olds = ", ".join(text(each) for each in pairs)
-    news = ", ".join(text(each) for each in pairs.values())
-    return f"coalesce([{news}][enum_code(TRY_CAST({x} AS ENUM({olds}))) + 1], {otherwise})"
+    entries = ", ".join(f"{text(old)}: {text(new)}" for old, new in pairs.items())
+    return f"coalesce(MAP {{{entries}}}[{x}], {otherwise})"
 
 
 def folded(x: str) -> str:
@@ -81,19 +78,24 @@ def parsed(x: str, formats: tuple[str, ...]) -> list[str]:
 
 
 def _guarded(x: str, form: str) -> str:
-    """strptime costs most where it fails: ask for a literal of the format first (never changes the result)."""
+    """strptime costs most where it fails: ask for a literal of the format first, which it needs.
+
+    Always a CASE: what stands outside of one DuckDB may compute for every row.
+    """
     moment = f"try_strptime({x}, {text(form)})"
     if "%z" in form or "%Z" in form:
         moment = f"({moment} AT TIME ZONE 'UTC')"
     year = f"nullif(greatest({moment}, {_OLDEST}), {_OLDEST})" if "%Y" in form else moment
     mark = next((each for each in "./-:," if each in form.replace("%-", "%")), None)
-    return f"CASE WHEN contains({x}, {literal(mark)}) THEN {year} END" if mark else year
+    asked = f"contains({x}, {literal(mark)})" if mark else f"{x} IS NOT NULL"
+    return f"CASE WHEN {asked} THEN {year} END"
 
 
 def date(x: str, formats: tuple[str, ...] = (), *, serial: bool = False) -> str:
     """DATE: ISO 8601 (midnight may follow), then the formats in order, then spreadsheet serials."""
     iso = literal(rf"{_DAY}([T ]00:00(:00([.]0+)?)?Z?)?")
-    tries = [f"CASE WHEN regexp_full_match({x}, {iso}) THEN TRY_CAST(left({x}, 10) AS DATE) END"]
+    fits = f"contains({x}, '-') AND regexp_full_match({x}, {iso})"
+    tries = [f"CASE WHEN {fits} THEN TRY_CAST(left({x}, 10) AS DATE) END"]
     tries += [f"CAST({each} AS DATE)" for each in parsed(x, formats)]
     if serial:
         days = f"CAST(regexp_extract({x}, '^[0-9]+') AS INTEGER)"

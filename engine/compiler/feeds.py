@@ -6,6 +6,7 @@ from itertools import zip_longest
 from engine.binding import Binding
 from engine.compiler import transforms, types
 from engine.compiler.program import Taken
+from engine.compiler.quick import Quick, quick
 from engine.errors import CompileError
 from plans import transforms as ops
 from plans.plan import Mapping, SheetPlan
@@ -101,7 +102,12 @@ def _feed(
         lookup = _key(field, mapping, number=lookups, before=before, cells=cells)
         cells = (f"l{lookups}",)
     reads = bool(chain) and types.reads(field, chain[-1])
-    layers, text = _layers(f"t{at}", chain[:-1] if reads else chain, cells)
+    short = quick(field, chain, cells[0]) if columns and len(cells) == 1 else None
+    if short:
+        layers, text, value = _short(f"t{at}", field, chain, cells[0], short)
+    else:
+        layers, text = _layers(f"t{at}", chain[:-1] if reads else chain, cells)
+        value = types.read(chain[-1], text) if reads else types.typed(field, text)
     constant = any(isinstance(each, ops.Constant) for each in chain)
     return Feed(
         at=at,
@@ -109,7 +115,7 @@ def _feed(
         columns=columns,
         layers=layers,
         text=text,
-        value=types.read(chain[-1], text) if reads else types.typed(field, text),
+        value=value,
         missing=field.required and not (columns or constant or default),
         on_invalid=policy,
         default=default,
@@ -126,6 +132,8 @@ def _transforms(
         chain = (ops.Trim(), *chain)
     if many and not any(isinstance(each, (*ops.COMBINING, ops.Constant)) for each in chain):
         chain = (*chain, ops.Join())
+    if field.type in types.LOWER and not isinstance(chain[-1], types.LOWERING):
+        chain = (*chain, ops.Case(to="lower"))
     if default is None:
         return chain
     last = chain[-1:] if chain and types.reads(field, chain[-1]) else ()
@@ -148,6 +156,19 @@ def _layers(
             )
             texts = tuple(alias for _, alias in layers[-1])
     return tuple(layers), texts[0]
+
+
+def _short(
+    name: str, field: TemplateField, chain: tuple[ops.Transform, ...], cell: str, short: Quick
+) -> tuple[tuple[Layer, ...], str, str]:
+    """Only cells that cannot take the short cut go through the chain; the others stand aside."""
+    rest, text = f"{name}_rest", f"{name}_text"
+    layers, worked = _layers(name, chain, (rest,))
+    aside = ((f"CASE WHEN {short.test} THEN NULL ELSE {cell} END", rest),)
+    took = f"{rest} IS NULL AND {cell} IS NOT NULL"
+    joined = ((f"CASE WHEN {took} THEN {cell} ELSE {worked} END", text),)
+    value = f"CASE WHEN {took} THEN {short.value} ELSE {types.typed(field, text)} END"
+    return (aside, *layers, joined), text, value
 
 
 def _key(

@@ -222,7 +222,9 @@ def _extras(
     taken = {field.name for field in template.fields}
     found = []
     for column in binding.extra:
-        plain = re.sub(r"[^a-z0-9]+", "_", folded(source.columns[column].casefold())).strip("_")[:50]
+        plain = re.sub(r"[^a-z0-9]+", "_", folded(source.columns[column].casefold())).strip("_")[
+            :50
+        ]
         wanted = plain or f"column_{column + 1}"
         name = next(
             n for n in chain((wanted,), (f"{wanted}_{k}" for k in count(2))) if n not in taken

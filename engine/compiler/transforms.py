@@ -36,13 +36,18 @@ def combined(transform: ops.Transform, xs: tuple[str, ...]) -> str:
     return _MANY[transform.op](transform, xs)
 
 
-def readable(number: ops.Number) -> tuple[str, str]:
-    """Two RE2 patterns: digits with their marks, and the same with sign, money and percent around."""
-    mark, group = (re.escape(number.decimal), re.escape(number.thousands))
+def whole_digits(number: ops.Number) -> str:
+    """RE2 pattern: the digits before the decimal mark, grouped or not."""
+    group = re.escape(number.thousands)
     if number.thousands == " ":
         group = r"[ \x{A0}\x{2009}\x{202F}]"
-    whole = f"([0-9]{{1,3}}({group}[0-9]{{2,3}})*{group}[0-9]{{3}}|[0-9]+)" if group else "[0-9]+"
-    digits = f"({whole}({mark}[0-9]*)?|{mark}[0-9]+)"
+    return f"([0-9]{{1,3}}({group}[0-9]{{2,3}})*{group}[0-9]{{3}}|[0-9]+)" if group else "[0-9]+"
+
+
+def readable(number: ops.Number) -> tuple[str, str]:
+    """Two RE2 patterns: digits with their marks, and the same with sign, money and percent around."""
+    mark = re.escape(number.decimal)
+    digits = f"({whole_digits(number)}({mark}[0-9]*)?|{mark}[0-9]+)"
     left = rf"\s*([(]?\s*{_SIGN}?\s*{_MONEY}?\s*{_SIGN}?|{_MONEY}\s*[(])\s*"
     return digits, rf"{left}{digits}\s*(%|{_MONEY})?\s*-?\s*[)]?\s*"
 
@@ -66,6 +71,10 @@ def _replace(t: ops.Replace, x: str) -> str:
 
 
 def _regex_replace(t: ops.RegexReplace, x: str) -> str:
+    if not re.fullmatch(r"([^\\]|\\[0-9\\])*", t.by, re.DOTALL):
+        raise CompileError(
+            f"{t.by!r} cannot replace a pattern: a \\ needs a group's number behind it"
+        )
     by = sql.text(t.by)
     return f"nullif(regexp_replace({x}, {sql.pattern(t.pattern)}, {by}, 'g'), '')"
 
@@ -113,20 +122,33 @@ def _value_map(t: ops.ValueMap, x: str) -> str:
 
 def _number(t: ops.Number, x: str) -> str:
     digits, dressed = (sql.text(each) for each in readable(t))
-    bare = f"CASE WHEN regexp_full_match({x}, {digits}) THEN {x} ELSE regexp_extract({x}, {digits}) END"
-    if t.thousands == " ":
-        bare = f"regexp_replace({bare}, '[^0-9,.]', '', 'g')"
-    elif t.thousands:
-        bare = f"replace({bare}, {sql.text(t.thousands)}, '')"
-    if t.decimal == ",":
-        bare = f"replace({bare}, ',', '.')"
-    minus = f"CASE WHEN regexp_matches({x}, '[-\\x{{2212}}(]') THEN '-' ELSE '' END"
-    value = f"{minus} || {bare}"
+    value = _signed(t, x, f"regexp_extract({x}, {digits})")
     if t.percent == "divide":
         value = f"CASE WHEN contains({x}, '%') THEN {_times(value, '0.01')} ELSE {value} END"
-    if t.scale != "1":
-        value = _times(value, t.scale)
-    return f"CASE WHEN regexp_full_match({x}, {dressed}) THEN coalesce({value}, {x}) ELSE {x} END"
+    careful = (
+        f"CASE WHEN regexp_full_match({x}, {dressed}) THEN {_scaled(t, value, x)} ELSE {x} END"
+    )
+    # Most cells are digits and marks alone.
+    quick = _scaled(t, marked(t, x), x)
+    return f"CASE WHEN regexp_full_match({x}, {digits}) THEN {quick} ELSE {careful} END"
+
+
+def _signed(t: ops.Number, x: str, digits: str) -> str:
+    minus = f"CASE WHEN regexp_matches({x}, '[-\\x{{2212}}(]') THEN '-' ELSE '' END"
+    return f"{minus} || {marked(t, digits)}"
+
+
+def marked(t: ops.Number, digits: str) -> str:
+    """Digits with a point for the decimal mark and nothing for thousands."""
+    if t.thousands == " ":
+        digits = f"regexp_replace({digits}, '[^0-9,.]', '', 'g')"
+    elif t.thousands:
+        digits = f"replace({digits}, {sql.text(t.thousands)}, '')"
+    return f"replace({digits}, ',', '.')" if t.decimal == "," else digits
+
+
+def _scaled(t: ops.Number, number: str, x: str) -> str:
+    return number if t.scale == "1" else f"coalesce({_times(number, t.scale)}, {x})"
 
 
 def _times(number: str, factor: str) -> str:
@@ -168,11 +190,16 @@ def _boolean(t: ops.Boolean, x: str) -> str:
     return f"CASE WHEN {yes} THEN 'true' WHEN {no} THEN 'false' ELSE {x} END"
 
 
+def _marks(t: ops.Phone, x: str) -> str:
+    for mark in ("(0)", " ", "(", ")", "-", ".", "/"):
+        x = f"replace({x}, {sql.text(mark)}, '')"
+    return x
+
+
 def _digits(t: ops.Phone, x: str) -> str:
-    bare = f"replace({x}, '(0)', '')"
-    for mark in (" ", "(", ")", "-", ".", "/", "\u00a0"):
-        bare = f"replace({bare}, {sql.text(mark)}, '')"
-    return f"regexp_replace({bare}, '^(?i:tel):?|[\\pZ\\p{{Pd}}\\x{{200B}}-\\x{{200F}}\\x{{202A}}-\\x{{202E}}]', '', 'g')"
+    odd = r"^(?i:tel):?|[\pZ\p{Pd}\x{200B}-\x{200F}\x{202A}-\x{202E}]"
+    plain = f"regexp_full_match({x}, '[+]?[0-9]+')"
+    return f"CASE WHEN {plain} THEN {x} ELSE regexp_replace({x}, {sql.text(odd)}, '', 'g') END"
 
 
 def _international(t: ops.Phone, d: str) -> str:
@@ -198,7 +225,8 @@ def _email(t: ops.Email, x: str) -> str:
 
 def _domain(t: ops.Domain, x: str) -> str:
     host = "^(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/?#@]*@)?(?:www[.])?([^/:?#]+).*$"
-    dressed = f"regexp_matches({x}, '[/:@?#]|^(?i:www[.])')"
+    marks = " OR ".join(f"contains({x}, '{mark}')" for mark in "/@:?#")
+    dressed = f"{marks} OR starts_with(lower({x}), 'www.')"
     found = f"regexp_extract(lower({x}), '{host}', 1)"
     return f"nullif(CASE WHEN {dressed} THEN {found} ELSE lower({x}) END, '')"
 
@@ -208,19 +236,23 @@ def _url(t: ops.Url, x: str) -> str:
 
 
 def _country(t: ops.Country, x: str) -> str:
-    code = f"regexp_full_match({x}, '{'|'.join(codes.country_codes())}')"
-    shout = f"regexp_full_match(upper(trim({x})), '{'|'.join(codes.country_codes())}')"
-    named = sql.mapped(sql.folded(x), codes.countries(), otherwise=x)
-    return f"CASE WHEN {code} THEN {x} WHEN {shout} THEN upper(trim({x})) ELSE {named} END"
+    known = "|".join(codes.country_codes())
+    any_name = sql.mapped(sql.folded(x), codes.countries(), otherwise=x)
+    return _coded(
+        x, known, sql.mapped(f"lower({x})", codes.english_countries(), otherwise=any_name)
+    )
 
 
 def _currency(t: ops.Currency, x: str) -> str:
     known = "|".join(codes.currency_codes())
-    named = sql.mapped(f"lower(trim({x}))", codes.currencies(), otherwise=x)
+    return _coded(x, known, sql.mapped(f"lower(trim({x}))", codes.currencies(), otherwise=x))
+
+
+def _coded(x: str, known: str, named: str) -> str:
+    """The code itself, in any case, or what the name stands for."""
     return (
-        f"CASE WHEN regexp_full_match({x}, '{known}') THEN {x}"
-        f" WHEN regexp_full_match(upper(trim({x})), '{known}') THEN upper(trim({x}))"
-        f" ELSE {named} END"
+        f"CASE WHEN {x} IS NULL THEN NULL WHEN regexp_full_match({x}, '{known}') THEN {x}"
+        f" WHEN regexp_full_match(upper({x}), '{known}') THEN upper({x}) ELSE {named} END"
     )
 
 
@@ -274,7 +306,7 @@ _ONE: dict[str, tuple[Step, ...]] = {
     "default": (_default,), "constant": (_constant,), "nulls": (_nulls,),
     "value_map": (_value_map,), "number": (_number,), "date": (_date,),
     "datetime": (_datetime,), "time": (_time,), "boolean": (_boolean,),
-    "phone": (_digits, _international), "email": (_email,), "domain": (_domain,), "url": (_url,),
+    "phone": (_marks, _digits, _international), "email": (_email,), "domain": (_domain,), "url": (_url,),
     "country": (_country,), "currency": (_currency,), "hash": (_hash,), "pad_left": (_pad_left,),
 }  # fmt: skip
 

@@ -10,14 +10,16 @@ from plans.template import FieldType, TemplateField
 AS_IS = (FieldType.STRING, FieldType.ENUM, FieldType.JSON)
 
 #: Types kept as text once their form is checked.
-_FORMS = {
-    FieldType.EMAIL: r"[a-z0-9.!#$%&'*+/=?^_`{|}~\pL-]+@([a-z0-9\pL]([a-z0-9\pL-]*[a-z0-9\pL])?[.])+[a-z\pL]{2,}",
-    FieldType.URL: r"(?i:https?|ftp)://[^\s/?#]+[^\s]*",
-    FieldType.DOMAIN: r"([a-z0-9\pL_]([a-z0-9\pL_-]*[a-z0-9\pL])?[.])+[a-z\pL][a-z0-9\pL-]*[a-z0-9\pL]",
+FORMS = {
+    FieldType.EMAIL: r"[a-z0-9.!#$%&'*+/=?^_`{|}~\p{Ll}\p{Lo}-]+@([a-z0-9\p{Ll}\p{Lo}]([a-z0-9\p{Ll}\p{Lo}-]*[a-z0-9\p{Ll}\p{Lo}])?[.])+[a-z\p{Ll}\p{Lo}]{2,}",
+    FieldType.DOMAIN: r"([a-z0-9\p{Ll}\p{Lo}_]([a-z0-9\p{Ll}\p{Lo}_-]*[a-z0-9\p{Ll}\p{Lo}])?[.])+[a-z\p{Ll}\p{Lo}][a-z0-9\p{Ll}\p{Lo}-]*[a-z0-9\p{Ll}\p{Lo}]",
     FieldType.PHONE: r"[+][1-9][0-9]{6,14}",
 }  # fmt: skip
 
-_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+#: The rest of a URL may hold anything but blanks, which is asked for without a pattern.
+_URL_START = r"^(?i:https?|ftp)://[^\s/?#]"
+
+UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 _SQL = {
     FieldType.INTEGER: "BIGINT",
@@ -32,6 +34,10 @@ _READERS = {
     FieldType.DATETIME: ops.DateTime,
     FieldType.TIME: ops.Time,
 }
+
+#: Types written in lower case, and the transforms after which they are.
+LOWER = (FieldType.EMAIL, FieldType.DOMAIN)
+LOWERING = (ops.Email, ops.Domain)
 
 
 def sql_type(field: TemplateField) -> str:
@@ -83,21 +89,27 @@ def typed(field: TemplateField, x: str) -> str:
             return sql.moment(x)
         case FieldType.TIME:
             return sql.clock(x)
-        case FieldType.EMAIL | FieldType.DOMAIN:
-            return _where(f"lower({x})", _FORMS[field.type], f"lower({x})")
-        case FieldType.URL | FieldType.PHONE:
-            return _where(x, _FORMS[field.type], x)
+        case FieldType.EMAIL | FieldType.DOMAIN | FieldType.PHONE:
+            return _where(x, FORMS[field.type], x)
+        case FieldType.URL:
+            return f"CASE WHEN {is_url(x)} THEN {x} END"
         case FieldType.COUNTRY:
             return _where(x, "|".join(codes.country_codes()), x)
         case FieldType.CURRENCY:
             return _where(x, "|".join(codes.currency_codes()), x)
         case FieldType.UUID:
             other = f"CAST(TRY_CAST({x} AS UUID) AS VARCHAR)"
-            return f"CASE WHEN regexp_full_match(lower({x}), '{_UUID}') THEN lower({x}) ELSE {other} END"
+            return f"CASE WHEN regexp_full_match({x}, '{UUID}') THEN {x} ELSE {other} END"
         case FieldType.ENUM:
             return f"CASE WHEN {sql.among(x, field.values)} THEN {x} END"
         case FieldType.JSON:
             return f"CASE WHEN json_valid({x}) THEN {x} END"
+
+
+def is_url(x: str) -> str:
+    """Whether the text starts as a URL and holds no blank; a pattern for all of it costs twice."""
+    blanks = " AND ".join(f"NOT contains({x}, {literal(mark)})" for mark in " \t\n\f\r")
+    return f"regexp_matches({x}, {literal(_URL_START)}) AND {blanks}"
 
 
 def canonical(field_type: FieldType, sql_type: str, v: str) -> str:

@@ -1,11 +1,14 @@
 """What there is to run: the sheets of a run with their programs and tables, parents first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.compiler.program import Program
 from engine.errors import CompileError
-from engine.intake.source import Source, Staged
+from engine.intake.source import Shard, Source, Staged
+
+#: A table with no more bytes is looked at in one piece: its rules across rows need no second pass.
+ONE_PIECE = 384 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,6 +18,15 @@ class Part:
     program: Program
     staged: Staged
     table: int
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """The pieces in which its rows are looked at, in order."""
+        shards = self.staged.shards
+        if len(shards) < 2 or shards[-1].end - shards[0].start > ONE_PIECE:
+            return shards
+        records = sum(each.records for each in shards)
+        return (replace(shards[0], end=shards[-1].end, records=records),)
 
     @property
     def file(self) -> str:
@@ -39,7 +51,7 @@ class Job:
     @property
     def shards(self) -> int:
         """In how many pieces its rows are looked at."""
-        return sum(len(part.staged.shards) for part in self.parts)
+        return sum(len(part.shards) for part in self.parts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -105,7 +105,7 @@ def _sheet(run: Run, job: Job, known: across.Known) -> SheetOutcome:
     found: dict[int, tuple[CellGroup, ...]] = {}
     for at, part in list(enumerate(job.parts))[::step]:
         files.describe(run.db, part)
-        shards = part.staged.shards[::step]
+        shards = part.shards[::step]
         judged = [judge(run, job, at, shard=each, known=known) for each in shards]
         pieces[at] = (*judged[::step], *broken_rows(run, job, at))
         cells = [path for piece in pieces[at] for path in piece.cells]

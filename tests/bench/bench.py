@@ -127,7 +127,9 @@ def peers(
     )
     for name in bench_peers.PEERS:
         command = [str(python), str(Path(bench_peers.__file__)), name, str(table), str(users)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **QUIET})
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, **QUIET}
+        )
         try:
             told = json.loads(done.stdout.splitlines()[-1])
         except (IndexError, ValueError):

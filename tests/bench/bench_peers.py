@@ -175,10 +175,8 @@ def great_expectations(table: str, users: str) -> Iterable[Cell]:
     suite = gx.ExpectationSuite(name="bench", expectations=asked)
     for each in batch.validate(suite, result_format=everything).results:
         name = each.expectation_config.kwargs["column"]
-        values = each.result.get("unexpected_list") or []
         places = each.result.get("unexpected_index_list") or []
-        pairs = zip(places, values or [None] * len(places), strict=False)
-        yield from ((place["_row"], name, value) for place, value in pairs)
+        yield from ((place["_row"], name, place.get(name)) for place in places)
 
 
 def frictionless(table: str, users: str) -> Iterable[Cell]:
