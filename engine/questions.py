@@ -54,7 +54,7 @@ def heals(repairs: Sequence[Repair], *, auto_approve: float | None = None) -> tu
         if repair.kind in _ALTERNATIVES or _rivals(repair, repairs):
             continue
         proven = repair.keeps_meaning and repair.confidence >= SURE and repair.by != "model"
-        silent = repair.kind is RepairKind.REBIND or effect.changed == 0
+        silent = effect.changed == 0
         allowed = auto_approve is not None and repair.confidence >= auto_approve
         if (proven and silent) or allowed:
             found.append(repair)

@@ -13,7 +13,7 @@ from engine.errors import CompileError
 from engine.execute import Job, Part, compare, execute
 from engine.proposal import Effect, Repair, RepairKind
 from engine.repair import BoundTable
-from plans.changes import Change, apply
+from plans.changes import AddAlias, Change, apply
 from plans.errors import ChangeConflict
 from plans.versions import PlanVersion, next_version
 
@@ -48,7 +48,7 @@ def tried(
     found = []
     for repair in repairs:
         effect = effect_of(trial, repair.sheet, repair.changes, field=repair.field)
-        if effect is not None and _stands(repair, effect):
+        if effect is not None and _stands(repair, effect) and not _steals(trial, repair):
             found.append(replace(repair, effect=effect))
     return tuple(found)
 
@@ -158,6 +158,30 @@ def _with(binding: Binding, field: str, fresh: Bound | None) -> Binding:
         missing=tuple(each for each in binding.missing if each != field or bound is None),
         extra=tuple(at for at in (*binding.extra, *(old.columns if old else ())) if at not in used),
     )
+
+
+def _steals(trial: Trial, repair: Repair) -> bool:
+    """Whether it names a column for a field that feeds another one: harmless now, wrong tomorrow."""
+    aliases = {change.alias for change in repair.changes if isinstance(change, AddAlias)}
+    return any(
+        table.staged.source.columns[at] in aliases
+        for table in trial.tables
+        if table.binding.sheet == repair.sheet
+        for bound in table.binding.bounds
+        if bound.field != repair.field and bound.field not in _sharing(trial, repair)
+        for at in bound.columns
+    )
+
+
+def _sharing(trial: Trial, repair: Repair) -> set[str]:
+    """Fields the plan feeds from the same columns as the repair's: a column that is split."""
+    sheet = trial.version.plan.sheet(repair.sheet)
+    headers = {change.header for change in repair.changes if isinstance(change, AddAlias)}
+    return {
+        mapping.field
+        for mapping in sheet.mappings
+        if any(headers & set(column.names) for column in mapping.columns)
+    }
 
 
 def _stands(repair: Repair, effect: Effect) -> bool:
