@@ -10,7 +10,7 @@ SIZE ?= 100k
 PEERS ?= yes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench evals evals-intake screenshots check format lock
+.PHONY: help demo test bench evals evals-intake screenshots check format lock faults
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -32,6 +32,10 @@ screenshots: $(READY)  ## pictures of every page into out/screenshots (needs chr
 
 fuzz: $(READY)  ## the API fuzzer at length: FUZZ_EXAMPLES=50 of each operation
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),50) $(BIN)/python -m pytest -s --timeout 3600 tests/contract/test_api_fuzz.py
+
+KILLS ?= 50
+faults: $(READY)  ## kill workers KILLS times on each database, then check every invariant
+	$(BIN)/python tests/chaos.py --kills $(KILLS)
 
 check: $(READY)  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check

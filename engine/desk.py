@@ -35,3 +35,5 @@ class Desk:
     enqueue: Callable[[sa.Connection, Run, float], None]  #: after so many seconds
     working: dict[str, Stop] = field(default_factory=dict)  #: by run
     stopping: threading.Event = field(default_factory=threading.Event)
+    #: Turns whose worker died before go one at a time, so that only the one to blame dies thrice.
+    suspects: threading.Lock = field(default_factory=threading.Lock)

@@ -7,7 +7,7 @@ nobody; the last transaction happens once, because only the latest claim may mak
 import logging
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import monotonic
 from typing import TypeVar
@@ -18,7 +18,7 @@ from engine import failpoints
 from engine.binding.memory import Remembered, Scope, Trust
 from engine.desk import Desk, Stop
 from engine.endings import end_badly, fail, keep
-from engine.errors import Canceled, Conflict, NotFound, Superseded
+from engine.errors import Canceled, Conflict, NotFound
 from engine.files import content_key, result_key
 from engine.model import Artifact, Confirmed, FailureCode, Progress, Run, folder_name
 from engine.phase import Context, Input
@@ -35,24 +35,34 @@ MOST_CLAIMS = 3
 
 def take_turn(desk: Desk, partner: str, run: str, *, turn: int) -> None:
     """Work on a run's turn to its end, unless somebody else has taken it or it is over."""
-    try:
-        claimed = patiently(desk, lambda: _claim(desk, partner, run, turn))
-    except (Superseded, NotFound):
-        return
-    stop = Stop("canceled" if claimed.cancel_requested else "")
+    with _watched(desk, run) as stop:
+        try:
+            there = patiently(desk, lambda: _look(desk, partner, run))
+            with desk.suspects if there.claim and there.turn == turn else nullcontext():
+                claimed = patiently(desk, lambda: _claim(desk, partner, run, turn))
+                stop.reason = stop.reason or ("canceled" if claimed.cancel_requested else "")
+                end = _work(desk, claimed, stop)
+                failpoints.hit("turn:before-settle")
+                patiently(desk, end)
+        except NotFound:
+            log.info("run %s is gone", run)
+        except Conflict as lost:
+            log.warning("run %s: what this worker did does not count: %s", run, lost)
+    failpoints.hit("turn:end")
+
+
+@contextmanager
+def _watched(desk: Desk, run: str) -> Iterator[Stop]:
+    """What tells the turn to stop. A turn of the same run in this process is told at once."""
+    stop = Stop()
     if (older := desk.working.get(run)) is not None:
         older.reason = older.reason or "superseded"
     desk.working[run] = stop
     try:
-        end = _work(desk, claimed, stop)
-        failpoints.hit("turn:before-settle")
-        patiently(desk, end)
-    except Conflict as lost:
-        log.warning("run %s: what this worker did does not count: %s", run, lost)
+        yield stop
     finally:
         if desk.working.get(run) is stop:
             del desk.working[run]
-    failpoints.hit("turn:end")
 
 
 def patiently(desk: Desk, act: Callable[[], T]) -> T:
@@ -67,6 +77,11 @@ def patiently(desk: Desk, act: Callable[[], T]) -> T:
             log.warning("the database is busy or away, trying again: %s", error)
             desk.stopping.wait(pause)
             pause = min(pause * 2, 2)
+
+
+def _look(desk: Desk, partner: str, run: str) -> Run:
+    with desk.engine.begin() as c:
+        return runs.get(c, partner, run)
 
 
 def _claim(desk: Desk, partner: str, run: str, turn: int) -> Run:

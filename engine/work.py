@@ -291,7 +291,8 @@ class Worker:
             if flow is not None and flow.status == "PENDING":
                 if flow.executor_id is not None and flow.executor_id not in living:
                     self._recover([flow.executor_id])
-                continue
+                if flow.executor_id != self.desk.executor or run.id in self.desk.working:
+                    continue
             failpoints.hit("sweep:found")
             abandoned(self.desk, run)
 

@@ -171,6 +171,7 @@ class Storm:
             engine=self.work.engine, files=files, settings=self.work.settings, executor="check",
             advance=lambda context: None, enqueue=self.work.enqueue,  # type: ignore[arg-type,return-value]
         )  # fmt: skip
+        files.sweep(older_seconds=-1)
         retention.drop_leftovers(desk, age=timedelta(0), dead_seconds=0)
         return found + check_invariants(
             self.work.engine, files, accepted=self.accepted, folder=self.fleet.folder

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 
 
 def dies() -> None:
@@ -24,5 +25,7 @@ def swells() -> None:
 
 
 def babbles() -> None:
-    os.write(3, os.urandom(1 << 16))
+    for descriptor in range(3, 32):
+        with suppress(OSError):
+            os.write(descriptor, os.urandom(1 << 12))
     os._exit(0)

@@ -132,7 +132,7 @@ def _work(order: dict[str, Any]) -> None:
     from engine.work import Work, Worker
 
     settings = fast(Path(order["folder"]), **order["settings"])
-    work = Work(open_database(order["url"]), settings, revise=revise)
+    work = Work(open_database(order["url"], idle_seconds=1.5), settings, revise=revise)
     started = Worker(work, open_files(settings), advance=advance)
     failpoints.arm(order["failpoint"])
     started.start()
@@ -150,7 +150,7 @@ def _ask(order: dict[str, Any]) -> None:
     from engine.work import Work
 
     settings = fast(Path(order["folder"]), **order["settings"])
-    work = Work(open_database(order["url"]), settings, revise=revise)
+    work = Work(open_database(order["url"], idle_seconds=1.5), settings, revise=revise)
     failpoints.arm(order["failpoint"])
     partner = order["partner"]
     if order["act"] == "submit":

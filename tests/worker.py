@@ -50,7 +50,8 @@ def advance(context: Context) -> Advance:
     if options.get("fault", 0) > context.run.tries:
         raise RuntimeError("a fault")
     if name := options.get("child"):
-        limits = Limits(folder=context.folder, seconds=2, memory=1 << 29)
+        seconds = 2 if name == "hangs" else 60
+        limits = Limits(folder=context.folder, seconds=seconds, memory=1 << 29)
         call(getattr(children, name), limits=limits, cancel=context.cancel)
     counts = Accounting(read=3, valid=2, invalid=1)
     if options.get("approve"):

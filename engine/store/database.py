@@ -56,8 +56,11 @@ def _postgresql_now(element: Any, compiler: Any, **options: Any) -> str:
     return "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 
 
-def open_database(url: str, *, pool: int = 10) -> sa.Engine:
-    """An engine whose connections keep partners apart. SQLite gets its file's folder made."""
+def open_database(url: str, *, pool: int = 10, idle_seconds: float = 15) -> sa.Engine:
+    """An engine whose connections keep partners apart. SQLite gets its file's folder made.
+
+    A transaction that does nothing for `idle_seconds` is ended by PostgreSQL.
+    """
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
@@ -67,10 +70,15 @@ def open_database(url: str, *, pool: int = 10) -> sa.Engine:
     else:
         engine = sa.create_engine(
             parsed, pool_size=pool, max_overflow=2 * pool, pool_pre_ping=True,
-            connect_args={"connect_timeout": 10},
+            # A frozen process must not hold its locks for ever: nobody could take its runs over.
+            connect_args={"connect_timeout": 10, "options": _option(idle_seconds)},
         )  # fmt: skip
     event.listen(engine, "before_execute", _refuse_unscoped)
     return engine
+
+
+def _option(idle_seconds: float) -> str:
+    return f"-c idle_in_transaction_session_timeout={int(idle_seconds * 1000)}"
 
 
 def _tune_sqlite(connection: Any, record: Any) -> None:
