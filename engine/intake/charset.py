@@ -21,6 +21,8 @@ PRIORS = {
 RARE = 0.25
 #: Above this a detector's answer for the whole head stands.
 SURE = 0.1
+ENOUGH = 12
+_ASCII = bytes(range(128))
 _WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][@-~\x80-\xff]*")
 
 
@@ -29,7 +31,7 @@ def guess(head: bytes) -> tuple[str, float]:
     found = chardet.detect(head, compat_names=False)
     name, sure = found["encoding"], float(found["confidence"] or 0.0)
     if name and sure >= SURE:
-        return name, sure
+        return name, max(sure, 0.6)
     words = b" ".join(_WORD.findall(head))[:40_000]
     ranked = {
         each["encoding"]: float(each["confidence"] or 0.0)
@@ -37,8 +39,12 @@ def guess(head: bytes) -> tuple[str, float]:
         if each["encoding"]
     }
     top = max(ranked.values(), default=1.0) or 1.0
+    # A handful of bytes proves nothing: then what is usual decides.
+    weight = min(1.0, len(words.translate(None, _ASCII)) / ENOUGH)
     scores = {
-        each: PRIORS.get(each, RARE) * _plausible(words, each) * (0.3 + ranked.get(each, 0) / top)
+        each: PRIORS.get(each, RARE)
+        * _plausible(words, each)
+        * (1 - weight + weight * (0.3 + ranked.get(each, 0) / top))
         for each in {*ranked, "cp1252"}
     }
     best, second = sorted(scores.values(), reverse=True)[:2] if len(scores) > 1 else (1.0, 0.0)

@@ -24,6 +24,7 @@ SAMPLE = 1 << 20
 MAX_CONTROL = 0.05
 #: Below this confidence both readings are shown.
 SURE = 0.7
+WRAPPED = "every line is quoted as a whole"
 
 
 def stage_delimited(reading: Reading) -> Staged:
@@ -47,6 +48,8 @@ def stage_delimited(reading: Reading) -> Staged:
     }
     notes = (*reading.notes, *_text_notes(sample), *_unsure(sample, chosen))
     reading = replace(reading, facts={**reading.facts, **facts}, notes=notes)
+    if chosen.wrapped:
+        return _stage_carefully(reading, found, chosen.dialect, WRAPPED, wrapped=True)
     try:
         return _stage_plain(reading, found, chosen.dialect, sample, newline)
     except NotPlain as why:
@@ -251,9 +254,14 @@ def _plain_notes(found: Scan, below: list[list[str]], kept: int, region: Region)
     return notes
 
 
-def _stage_carefully(reading: Reading, found: Encoding, used: Dialect, why: str) -> Staged:
+def _stage_carefully(
+    reading: Reading, found: Encoding, used: Dialect, why: str, *, wrapped: bool = False
+) -> Staged:
     seen = _Seen()
     lines = seen.watch(encoding.lines(reading.file.path, found))
+    if wrapped:
+        outer = parse(lines, Dialect(delimiter=","), longest=reading.limits.record)
+        lines = (each.cells[0] + "\n" for each in outer)
     records: Iterator[Record] = parse(lines, used, longest=reading.limits.record)
     staged = stage_rows(records, reading)
     notes = [ReadNote(code=ReadCode.SLOW_PATH, message=f"read with care: {why}"), *seen.notes()]

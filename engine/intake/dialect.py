@@ -9,7 +9,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from engine.errors import SourceError
@@ -53,11 +53,14 @@ class Detected:
 
     dialect: Dialect
     choices: tuple[Choice, ...]
+    wrapped: bool = False  #: every line is one quoted cell that holds the real line
 
 
 def detect(text: str, read: Read) -> Detected:
     """The dialect of a sample of text (cut at a line end), keeping what `read` says."""
     text = _whole_lines(text[: SAMPLE + 1])
+    if read.delimiter is None and (inner := _unwrapped(text)):
+        return replace(detect(inner, read), wrapped=True)
     scores = {each: _score(text, each) for each in _candidates(text, read)}
     if read.delimiter is None and _close(scores):
         votes = consult.delimiters(text)
@@ -89,6 +92,27 @@ def detect(text: str, read: Read) -> Detected:
             _choice("escape", dialect.escape, given=read.escape is not None),
         ),
     )
+
+
+def _unwrapped(text: str) -> str:
+    """The lines inside, where each line was quoted as a whole; "" where that is not so.
+
+    One column of quoted addresses is no such thing: three cells or more have to agree.
+    """
+    lines = text.splitlines()
+    if len(lines) < 2 or not all(line[:1] == line[-1:] == '"' and len(line) > 2 for line in lines):
+        return ""
+    records = list(parse(io.StringIO(text, newline=""), Dialect(delimiter=",")))
+    if len(records) != len(lines) or any(len(each.cells) != 1 for each in records):
+        return ""
+    inner = "\n".join(each.cells[0] for each in records)
+    for delimiter in (",", ";", "\t", "|"):
+        read = parse(io.StringIO(inner, newline=""), Dialect(delimiter=delimiter))
+        widths = Counter(len(each.cells) for each in read)
+        width, count = widths.most_common(1)[0]
+        if width >= 3 and count >= 0.95 * widths.total():
+            return inner
+    return ""
 
 
 def _close(scores: dict[Dialect, float]) -> bool:

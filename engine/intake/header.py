@@ -25,7 +25,11 @@ def locate(rows: Sequence[Cells], width: int, read: Read) -> tuple[tuple[int, ..
         present, sure = False, 1.0
     elif read.has_header or read.header_row is not None or read.header_rows:
         present, sure = True, 1.0
-    if not present and read.has_header is None and (named := _names_above(rows, top)) is not None:
+    if (
+        not present
+        and read.has_header is None
+        and (named := _names_above(rows, top, width)) is not None
+    ):
         return (named,), named + 1, 0.6
     if not present:
         return (), top if read.first_row is None else read.first_row - 1, sure
@@ -54,10 +58,21 @@ def _top(rows: Sequence[Cells], width: int) -> int:
         share = covered / len(used)
         named = share >= 0.4 and len(trim(cells)) >= 3 and _are_names(cells)
         if (share >= 0.7 or named) and len(cells) >= 0.7 * width:
-            return at
+            return _below_title(rows, at, width)
         if share > most + 0.15:
             best, most = at, share
     return best if most >= 0 else first_filled(rows)
+
+
+def _below_title(rows: Sequence[Cells], at: int, width: int) -> int:
+    """A wide line with a blank one below is a title when names stand under the gap."""
+    below = next((n for n in range(at + 1, len(rows)) if any(c.strip() for c in rows[n])), at)
+    if below <= at + 1 or below + 1 >= len(rows):
+        return at
+    body = [cells for cells in rows[below + 1 : below + 50] if len(cells) == width]
+    typed = any(_column_kind(body, column) in ("n", "d", "o") for column in range(width))
+    names = len(rows[below]) == width and all(shape(cell) == "t" for cell in rows[below])
+    return below if names and typed else at
 
 
 def _are_names(cells: Cells) -> bool:
@@ -146,12 +161,14 @@ def _column_kind(rows: Sequence[Cells], at: int) -> str:
     return usual if kinds[usual] >= 0.8 * kinds.total() else ""
 
 
-def _names_above(rows: Sequence[Cells], top: int) -> int | None:
+def _names_above(rows: Sequence[Cells], top: int, width: int) -> int | None:
     """The last row of several names above a row that is data; rows with values may be between."""
     for at in range(top - 1, -1, -1):
         names = [cell for cell in rows[at] if cell.strip()]
         if any(shape(name) != "t" for name in names):
             continue
+        if len(names) == width - 1 == len(trim(rows[at])) and at == top - 1:
+            return at
         if names:
             wide = abs(len(rows[at]) - len(rows[top])) <= 1 and len(names) >= 3
             return at if wide and len(set(names)) == len(names) else None
@@ -195,13 +212,26 @@ def columns_of(header: Sequence[Cells], width: int) -> tuple[str, ...]:
     )
 
 
-def fitted(row: Cells, width: int) -> Cells:
-    """Header cells without the one nameless cell too many, if that is what is wrong with them."""
+def fitted(row: Cells, body: Sequence[Cells], width: int) -> Cells:
+    """Header cells without the one nameless cell too many, or with the one that is missing above
+    a column of row numbers.
+    """
     cells = trim(row)
     nameless = [at for at, cell in enumerate(cells) if not cell.strip()]
-    if len(cells) != width + 1 or len(nameless) != 1:
-        return cells
-    return [*cells[: nameless[0]], *cells[nameless[0] + 1 :]]
+    if len(cells) == width + 1 and len(nameless) == 1:
+        return [*cells[: nameless[0]], *cells[nameless[0] + 1 :]]
+    if len(row) == width - 1 and not nameless and _counts(body, width):
+        return ["", *cells]
+    return cells
+
+
+def _counts(body: Sequence[Cells], width: int) -> bool:
+    """Whether the first column numbers the rows."""
+    first = [cells[0].strip() for cells in body if len(cells) == width][:50]
+    if len(first) < 2 or not all(each.isdecimal() and len(each) < 10 for each in first):
+        return False
+    start = int(first[0])
+    return start in (0, 1) and [int(each) for each in first] == [*range(start, start + len(first))]
 
 
 def _pad(row: Cells, width: int) -> list[str]:

@@ -10,7 +10,9 @@ from engine.intake.cells import Cells, shape, trim
 from engine.intake.source import Choice, ReadCode, ReadNote
 from plans.plan import Read
 
-_TOTAL = re.compile(r"(?i)\W*(grand\s+|sub\s?)?(total|sum|summe|gesamt|totals|totale|итого|合计)\b")
+_TOTAL = re.compile(
+    r"(?i)\W*(grand\s+|sub\s?)?(totals?|sum|summe|gesamt|totale|итого|合计|(end)?saldo|solde|(closing\s)?balance)\b"
+)
 
 _REMARK = re.compile(
     r"(?i)\W*(source|sources|note|notes|remark|generated|exported|created|printed|report|page|end of"
@@ -51,7 +53,7 @@ def find(rows: Sequence[Cells], read: Read) -> Region:
     if end is not None:
         message = f"another table begins in row {end + 1}; say `header_row: {end + 1}` to read it"
         notes.append(ReadNote(code=ReadCode.OTHER_TABLE, message=message, row=end + 1))
-    names = [headers.fitted(rows[at], width) for at in header]
+    names = [headers.fitted(rows[at], rows[first:], width) for at in header]
     width = max([width, *map(len, names)])
     columns = headers.columns_of(names, width)
     choice = Choice(

@@ -11,6 +11,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xlsxwriter
 import zstandard
 
 from engine.errors import SourceCode, SourceError
@@ -173,6 +174,49 @@ def test_a_header_alone_is_an_empty_table(tmp_path: Path) -> None:
     assert (table.records, table.shards, table.source.columns) == (0, (), ("name", "age"))
 
 
+def test_lines_that_are_quoted_as_a_whole_are_read_inside(tmp_path: Path) -> None:
+    text = '"id,name,city"\n"1,""Smith, J"",Bonn"\n"2,Jones,Kiel"\n'
+    table = staged(tmp_path, text)
+    assert table.source.columns == ("id", "name", "city")
+    assert rows(table) == [(2, ["1", "Smith, J", "Bonn"]), (3, ["2", "Jones", "Kiel"])]
+
+
+def test_quoted_addresses_stay_one_column(tmp_path: Path) -> None:
+    table = staged(tmp_path, '"address"\n"1 Main St, Bonn"\n"2 High St, Kiel"\n')
+    assert rows(table)[0] == (2, ["1 Main St, Bonn"])
+
+
+def test_a_header_among_the_rows_is_skipped(tmp_path: Path) -> None:
+    table = staged(tmp_path, "name,age\nJo,5\nname,age\nMi,6\n")
+    assert rows(table) == [(2, ["Jo", "5"]), (4, ["Mi", "6"])]
+    assert ReadCode.REPEATED_HEADER in codes(table)
+
+
+def test_a_stray_quote_is_kept_as_text_and_told(tmp_path: Path) -> None:
+    table = staged(tmp_path, 'a,b,c\n1,"x,"y"\n2,"p","q"\n')
+    assert rows(table) == [(2, ["1", '"x', "y"]), (3, ["2", "p", "q"])]
+    assert ReadCode.STRAY_QUOTE in codes(table)
+
+
+def test_a_lonely_cell_in_a_wide_table_is_broken(tmp_path: Path) -> None:
+    table = staged(tmp_path, "a,b,c,d\n1,2,3,4\n5 6 7 8\n9,9,9,9\n1,1,1,1\n")
+    assert [(each.row, each.code) for each in table.broken] == [(3, "too_few_cells")]
+
+
+def test_a_second_table_is_left_out_and_told(tmp_path: Path) -> None:
+    text = "name,age,day\nJo,5,x\nMi,6,y\nZo,7,z\ntown,zip\nBonn,53111\nKiel,24103\nUlm,89073\n"
+    table = staged(tmp_path, text)
+    assert table.records == 3
+    assert table.source.skipped == 4
+    assert ReadCode.OTHER_TABLE in codes(table)
+
+
+def test_a_list_of_lists_is_a_table_with_a_header(tmp_path: Path) -> None:
+    table = staged(tmp_path, '[["a", "b"], [1, 2.50], [3, null]]', name="a.json")
+    assert table.source.columns == ("a", "b")
+    assert rows(table) == [(2, ["1", "2.50"]), (3, ["3", ""])]
+
+
 def test_json_keeps_numbers_and_flattens_objects(tmp_path: Path) -> None:
     document = '[{"a": 1.50, "b": {"c": [1, "x"]}}, {"a": null, "d": true}]'
     table = staged(tmp_path, document, name="a.json")
@@ -251,6 +295,24 @@ def test_every_sheet_is_a_table_with_dates_as_iso(tmp_path: Path) -> None:
     assert rows(one) == [(4, ["a", "2024-01-02", "1.5"]), (5, ["b", "2024-01-02 03:04:00", "7"])]
     assert (two.source.sheet, rows(two)) == ("More", [(2, ["1", "true"])])
     assert one.source.format is Format.XLSX
+
+
+def test_what_a_workbook_hides_is_told(tmp_path: Path) -> None:
+    sink = io.BytesIO()
+    book = xlsxwriter.Workbook(sink)
+    sheet = book.add_worksheet("Data")
+    sheet.write_row(0, 0, ["n", "share", "ratio"])
+    sheet.write(1, 0, 1)
+    sheet.write(1, 1, 0.05, book.add_format({"num_format": "0%"}))
+    sheet.write_formula(1, 2, "=1/0", None, "#DIV/0!")
+    sheet.write_row(2, 0, [2, 0.5, 1])
+    sheet.set_row(2, None, None, {"hidden": True})
+    sheet.merge_range("A4:B4", "end")
+    book.add_worksheet("Old").hide()
+    book.close()
+    (table,) = tables(tmp_path, sink.getvalue(), name="a.xlsx")
+    assert rows(table)[:2] == [(2, ["1", "0.05", "#DIV/0!"]), (3, ["2", "0.5", "1"])]
+    assert {ReadCode.HIDDEN, ReadCode.ERROR_CELL, ReadCode.MERGED} <= codes(table)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ CASES = {
     ),
     "units": ("name,weight,price\n,(kg),(EUR)\na,1.5,20\nb,2.5,30\nc,3.5,40\n", (1,), 3),
     "years": ("land,2019,2020\nDE,83.1,83.2\nFR,67.2,67.4\nIT,60.1,59.8\n", (1,), 2),
+    "title with commas": ("Report, of, things\n\nname,age,day\n" + ROWS, (3,), 4),
     "all text": ("first,last\nAnna,Meyer\nBert,Schulz\nCleo,Huber\n", (1,), 2),
     "text without header": ("a@x.example,Anna\nb@x.example,Bert\nc@x.example,Cleo\n", (), 1),
 }  # fmt: skip
@@ -68,6 +69,11 @@ def test_a_nameless_header_cell_too_many_is_left_out() -> None:
     assert find(",name,age,day\n" + ROWS).columns == ("name", "age", "day")
 
 
+def test_a_column_of_row_numbers_may_lack_its_name() -> None:
+    region = find("name,age\n1,Jo,5\n2,Mi,6\n3,Zo,7\n")
+    assert (region.columns, region.first) == (("", "name", "age"), 1)
+
+
 def test_a_second_table_of_another_width_ends_the_first() -> None:
     region = find("name,age,day\n" + ROWS + "town,zip\nBonn,53111\nKiel,24103\nUlm,89073\n")
     assert region.end == 4
@@ -77,6 +83,7 @@ def test_a_second_table_of_another_width_ends_the_first() -> None:
 
 FOOTERS = {
     "total": (["Total", "18", ""], 1),
+    "balance": (["Saldo", "", "1.679,90"], 1),
     "source": (["Source: register", "", ""], 1),
     "page": (["Page 1 of 1"], 1),
     "a last row": (["Total Wine", "18", "2024-01-05"], 0),
