@@ -70,6 +70,7 @@ def match(connection: DuckDBPyConnection, table: Table | None, keys: Sequence[Ke
     """Fill `matched` with the stored row each incoming row stands for, key by key."""
     connection.execute("CREATE TEMP TABLE matched (_n BIGINT, _id BIGINT)")
     stored = {each.name: each for each in tables.table_columns(table)} if table else {}
+    before = ""
     for key in keys:
         if table is None or not set(key) <= set(stored):
             continue
@@ -78,8 +79,9 @@ def match(connection: DuckDBPyConnection, table: Table | None, keys: Sequence[Ke
         same = " AND ".join(f"i.{ident(name)} = s.{ident(name)}" for name in key)
         connection.execute(
             f"INSERT INTO matched SELECT i._n, min(s._id) FROM admitted i JOIN stored s ON {same} "
-            f"WHERE {_filled(key, 'i')} AND i._n NOT IN (SELECT _n FROM matched) GROUP BY i._n"
+            f"WHERE {_filled(key, 'i')}{before} GROUP BY i._n"
         )
+        before = " AND i._n NOT IN (SELECT _n FROM matched)"
     connection.execute(
         "CREATE TEMP TABLE chosen AS SELECT _id, min(_n) AS _n FROM matched GROUP BY _id"
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from duckdb import DuckDBPyConnection
 
 from engine.dataset import table as tables
+from engine.dataset.matching import count
 from engine.dataset.records import Column, Commit, Location
 from engine.dataset.table import Table
 from engine.sql import ident
@@ -35,7 +36,8 @@ def rewrite(
         # Delta checks that the new rows meet the condition, so it must cover the new ids.
         instead_of = "" if everything else f"{where} OR _id >= {base}"
         tables.view(connection, table, name="stored", wanted=columns, where=where)
-        rows = f"{_replaced(columns, where)} UNION ALL {rows}"
+        removed = count(connection, "removed")
+        rows = f"{_replaced(columns, where, removed=removed)} UNION ALL {rows}"
     tables.commit_rows(
         sheet,
         table,
@@ -62,14 +64,15 @@ def _touched(connection: DuckDBPyConnection, table: Table | None) -> list[tuple[
     ]
 
 
-def _replaced(columns: Sequence[Column], where: str) -> str:
+def _replaced(columns: Sequence[Column], where: str, *, removed: int) -> str:
     """The stored rows in those ranges, each with its new values, without the removed ones."""
     values = ", ".join(
         f"CASE WHEN c._id IS NULL THEN s.{ident(each.name)} ELSE c.{ident(each.name)} END"
         f" AS {ident(each.name)}"
         for each in columns
     )
+    left = " WHERE s._id NOT IN (SELECT _id FROM removed)" if removed else ""
     return (
         f"SELECT {values} FROM (SELECT * FROM stored WHERE {where}) s "
-        "LEFT JOIN changed c ON c._id = s._id WHERE s._id NOT IN (SELECT _id FROM removed)"
+        f"LEFT JOIN changed c ON c._id = s._id{left}"
     )
