@@ -116,4 +116,4 @@ def _tables(
 
 
 def _report(progress: Report, file: File, done: int) -> None:
-    progress(sandbox.Progress(phase=f"reading {file.shown}", done=done, total=0))
+    progress(sandbox.Progress(phase=f"reading {file.shown}", done=done, total=file.size))

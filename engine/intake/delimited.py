@@ -1,7 +1,7 @@
 """Delimited text: proven plain and staged as it stands, or read record by record with care."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -99,7 +99,7 @@ def _preview(sample: str, used: Dialect) -> str:
 def _stage_carefully(
     reading: Reading, found: Encoding, used: Dialect, why: str, *, wrapped: bool = False
 ) -> Staged:
-    seen = _Seen()
+    seen = _Seen(reading.report)
     lines = seen.watch(encoding.lines(reading.file.path, found))
     if wrapped:
         outer = parse(lines, Dialect(delimiter=","), longest=reading.limits.record)
@@ -117,12 +117,16 @@ def _add_notes(staged: Staged, notes: list[ReadNote]) -> Staged:
 class _Seen:
     """What the lines showed while they were read: NUL characters, other encodings, line ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, report: Callable[[int], object] | None) -> None:
+        self._report, self._read = report, 0
         self.nul, self.foreign = [0, 0], [0, 0]
         self.ends: set[str] = set()
 
     def watch(self, lines: Iterator[tuple[str, bool]]) -> Iterator[str]:
         for number, (line, clean) in enumerate(lines, 1):
+            self._read += len(line)
+            if self._report is not None and number % 20_000 == 0:
+                self._report(self._read)
             if not clean:
                 self.foreign = [self.foreign[0] + 1, self.foreign[1] or number]
             if "\0" in line:

@@ -42,7 +42,7 @@ class Reading:
     folder: Path
     facts: dict[str, object] = field(default_factory=dict)  #: further members of Source
     notes: tuple[ReadNote, ...] = ()
-    report: Callable[[int], object] | None = None
+    report: Callable[[int], object] | None = None  #: takes the bytes read so far
 
     def out(self) -> Path:
         """A new file in the run's folder."""
@@ -188,8 +188,6 @@ def _write(
     below: list[Record] = []
     last, keep = reading.read.last_row, max(FOOT, reading.read.footer_rows or 0)
     for record in body:
-        if reading.report is not None and record.row % 20_000 == 0:
-            reading.report(record.row)
         if blank(record.cells, region.width):
             count.blank += 1
         elif is_header(record.cells, region):

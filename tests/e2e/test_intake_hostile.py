@@ -11,6 +11,7 @@ import pytest
 
 from engine.errors import SourceCode, SourceError
 from engine.intake import take_in
+from engine.sandbox import Progress
 
 SHEET = (
     '<?xml version="1.0"?>{doctype}<worksheet '
@@ -133,3 +134,12 @@ def test_a_csv_named_xlsx_is_read_and_a_workbook_with_a_wrong_dimension_too(tmp_
     )
     (table,) = take_in(path, name="a.xlsx", folder=tmp_path)
     assert table.width == 1
+
+
+def test_progress_counts_bytes_towards_the_file_size(tmp_path: Path) -> None:
+    path, seen = tmp_path / "upload", list[Progress]()
+    path.write_text("a;b\n" + "1;2\n" * 60_000 + "1;2;3\n")
+    take_in(path, name="a.csv", folder=tmp_path, progress=seen.append)
+    assert {each.total for each in seen} == {path.stat().st_size}
+    assert 0 < seen[0].done <= seen[0].total
+    assert seen[0].phase == "reading a.csv"
