@@ -24,6 +24,11 @@ _COUNTRIES = {
     "bolivia": "BO", "brunei": "BN", "palestine": "PS", "vatican": "VA", "vatican city": "VA",
 }  # fmt: skip
 
+_EVERYDAY = (
+    "US", "DE", "GB", "FR", "CA", "AU", "NL", "ES", "IT", "CH", "AT", "BE", "SE", "NO", "DK", "FI",
+    "IE", "PL", "PT", "CZ", "JP", "CN", "IN", "BR", "MX", "SG", "NZ", "ZA", "IL", "AE", "KR", "LU",
+)  # fmt: skip
+
 _CURRENCIES = {
     "€": "EUR", "euro": "EUR", "euros": "EUR", "£": "GBP", "pound": "GBP", "pounds": "GBP",
     "pound sterling": "GBP", "sterling": "GBP", "us$": "USD", "us dollar": "USD",
@@ -53,13 +58,13 @@ def currency_codes() -> tuple[str, ...]:
 
 
 @cache
-def english_countries() -> dict[str, str]:
-    """Lower-case English name to alpha-2: what most files hold, and quick to look up."""
-    return {
-        name.lower(): country.alpha_2
-        for country in pycountry.countries
-        for name in (country.name, getattr(country, "common_name", country.name))
-    }
+def everyday_countries() -> dict[str, str]:
+    """Lower-case English name to alpha-2 of the countries most files hold: few, so quick to look up."""
+    found = {}
+    for code in _EVERYDAY:
+        country = pycountry.countries.lookup(code)
+        found[getattr(country, "common_name", country.name).lower()] = code
+    return found
 
 
 @cache

@@ -42,6 +42,9 @@ def quick(field: TemplateField, chain: tuple[ops.Transform, ...], cell: str) -> 
     idle = (_IDLE.get(field.type), ops.Case if field.type in types.LOWER else None)
     if any(type(each) not in idle for each in steps):
         return None
+    if field.type is FieldType.PHONE and steps:
+        # Blanks and hyphens are all there is between the digits of most numbers.
+        cell = f"replace(replace({cell}, ' ', ''), '-', '')"
     test = _test(field.type, cell)
     return Quick(test=test, value=cell) if test else None
 

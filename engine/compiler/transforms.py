@@ -235,25 +235,24 @@ def _url(t: ops.Url, x: str) -> str:
     return f"CASE WHEN {x} IS NULL OR contains({x}, '://') THEN {x} ELSE 'https://' || {x} END"
 
 
+def _everyday(t: ops.Country, x: str) -> str:
+    return sql.mapped(f"lower({x})", codes.everyday_countries(), otherwise=x)
+
+
 def _country(t: ops.Country, x: str) -> str:
-    known = "|".join(codes.country_codes())
-    any_name = sql.mapped(sql.folded(x), codes.countries(), otherwise=x)
-    return _coded(
-        x, known, sql.mapped(f"lower({x})", codes.english_countries(), otherwise=any_name)
-    )
+    named = sql.mapped(sql.folded(x), codes.countries(), otherwise=x)
+    return _coded(x, codes.country_codes(), named)
 
 
 def _currency(t: ops.Currency, x: str) -> str:
-    known = "|".join(codes.currency_codes())
-    return _coded(x, known, sql.mapped(f"lower(trim({x}))", codes.currencies(), otherwise=x))
+    named = sql.mapped(f"lower(trim({x}))", codes.currencies(), otherwise=x)
+    return _coded(x, codes.currency_codes(), named)
 
 
-def _coded(x: str, known: str, named: str) -> str:
-    """The code itself, in any case, or what the name stands for."""
-    return (
-        f"CASE WHEN {x} IS NULL THEN NULL WHEN regexp_full_match({x}, '{known}') THEN {x}"
-        f" WHEN regexp_full_match(upper({x}), '{known}') THEN upper({x}) ELSE {named} END"
-    )
+def _coded(x: str, known: tuple[str, ...], named: str) -> str:
+    """The code in capitals, or what the name stands for."""
+    code = f"regexp_full_match({x}, '(?i:{'|'.join(known)})')"
+    return f"CASE WHEN {x} IS NULL THEN NULL WHEN {code} THEN upper({x}) ELSE {named} END"
 
 
 def _hash(t: ops.Hash, x: str) -> str:
@@ -307,7 +306,7 @@ _ONE: dict[str, tuple[Step, ...]] = {
     "value_map": (_value_map,), "number": (_number,), "date": (_date,),
     "datetime": (_datetime,), "time": (_time,), "boolean": (_boolean,),
     "phone": (_marks, _digits, _international), "email": (_email,), "domain": (_domain,), "url": (_url,),
-    "country": (_country,), "currency": (_currency,), "hash": (_hash,), "pad_left": (_pad_left,),
+    "country": (_everyday, _country), "currency": (_currency,), "hash": (_hash,), "pad_left": (_pad_left,),
 }  # fmt: skip
 
 _MANY: dict[str, Callable[[Any, tuple[str, ...]], str]] = {
