@@ -15,6 +15,7 @@ from api.routes import (
     companies,
     docs,
     drafts,
+    exports,
     health,
     imports,
     keys,
@@ -39,6 +40,7 @@ ROUTERS = (
     imports,
     runs,
     reports,
+    exports,
     webhooks,
     keys,
 )

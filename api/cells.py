@@ -8,6 +8,9 @@ from api.schemas.runs import CellBody
 from engine.files import Files
 from engine.model import Artifact
 
+#: Cells may be larger than the csv module takes by default.
+csv.field_size_limit(1 << 26)
+
 #: A filter that fits almost nothing must not read a whole file for one page.
 LOOKED_AT = 200_000
 
@@ -42,9 +45,9 @@ def cells_page(
         artifact, sheet = found[at], found[at].name.rpartition("/")[0]
         if wanted.sheet is not None and wanted.sheet != sheet:
             continue
-        header = _header(files, artifact)
+        header = header_of(files, artifact)
         for record, end in records(files, artifact, start if at == number else 0):
-            cell = _cell(dict(zip(header, record, strict=False)), sheet)
+            cell = cell_of(dict(zip(header, record, strict=False)), sheet)
             if cell is None:
                 continue
             looked += 1
@@ -55,31 +58,44 @@ def cells_page(
     return page, None
 
 
-def _header(files: Files, artifact: Artifact) -> list[str]:
+def header_of(files: Files, artifact: Artifact) -> list[str]:
+    """The names of the file's columns."""
     return next((record for record, _ in records(files, artifact, 0)), [])
 
 
 def records(files: Files, artifact: Artifact, start: int) -> Iterator[tuple[list[str], int]]:
-    """Records from a record's first byte on, each with the byte behind it; our own canonical CSV."""
+    """Records from a record's first byte on, each with the byte behind it."""
+    for record, end in raw_records(files, artifact, start):
+        yield cells_of(record), end
+
+
+def raw_records(files: Files, artifact: Artifact, start: int) -> Iterator[tuple[bytes, int]]:
+    """The same as bytes of our own canonical CSV: `cells_of` those that are worth it."""
     held, at = b"", start
+    lines: list[bytes] = []
+    open_quotes = 0
     for chunk in files.get(artifact.key, start=start):
-        held += chunk
-        lines = held.split(b"\n")
-        held = lines.pop()
-        record = b""
-        for line in lines:
-            record += line + b"\n"
+        *whole, held = (held + chunk).split(b"\n")
+        for line in whole:
+            lines.append(line + b"\n")
             # Inside a quoted cell the number of quotes so far is odd.
-            if record.count(b'"') % 2 == 0:
+            open_quotes ^= line.count(b'"') & 1
+            if not open_quotes:
+                record = b"".join(lines)
+                lines = []
                 at += len(record)
-                yield next(csv.reader([record.decode().rstrip("\r\n")])), at
-                record = b""
-        held = record + held
-    if held.strip():
-        yield next(csv.reader([held.decode()])), at + len(held)
+                yield record, at
+    rest = b"".join(lines) + held
+    if rest.strip():
+        yield rest, at + len(rest)
 
 
-def _cell(row: dict[str, str], sheet: str) -> CellBody | None:
+def cells_of(record: bytes) -> list[str]:
+    """The cells of one record."""
+    return next(csv.reader([record.decode().rstrip("\r\n")]))
+
+
+def cell_of(row: dict[str, str], sheet: str) -> CellBody | None:
     """A record as a cell; None for the header."""
     if not row.get("row_number", "").isdigit():
         return None

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -106,6 +107,11 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._draining = draining
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say when requests are taken, which uvicorn does not for a socket of ours."""
+        await super().startup(sockets)
+        log.info("listening")
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains, a second interrupt ends at once.
 
@@ -149,8 +155,13 @@ def outbound(settings: Settings) -> Outbound:
     )
 
 
-def serve(settings: Settings, *, host: str, port: int, worker: bool) -> None:
-    """Answer until SIGTERM or SIGINT, then finish what is under way."""
+def serve(
+    settings: Settings, *, host: str, port: int, worker: bool, share_port: bool = False
+) -> None:
+    """Answer until SIGTERM or SIGINT, then finish what is under way.
+
+    With `share_port` the next process can listen before this one ends.
+    """
     with opened(settings) as services, ExitStack() as stack:
         if worker:
             stack.callback(started_worker(services))
@@ -167,7 +178,17 @@ def serve(settings: Settings, *, host: str, port: int, worker: bool) -> None:
         app = create_app(services, limits=Limits(requests=rate))
         config = configured(app, host=host, port=port)
         log.info("serving", extra={"host": host, "port": port, "worker": worker})
-        Server(config, draining=services.draining).run()
+        server = Server(config, draining=services.draining)
+        server.run(sockets=[_shared(host, port)] if share_port else None)
+
+
+def _shared(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind((host, port))
+    return bound
 
 
 def configured(app: Any, *, host: str, port: int) -> uvicorn.Config:

@@ -1,5 +1,7 @@
 """Runs over HTTP: start, wait, poll, follow, decide, cancel, download."""
 
+import csv
+import gzip
 import io
 import json
 import random
@@ -326,6 +328,26 @@ def test_the_last_completed_run_is_exported_by_sheet_and_as_a_workbook(client, f
         assert archive.read("contacts/valid.csv") == valid.content
         assert archive.read("contacts/rejected-rows.csv") == rejected.content
     assert client.get(f"{base}/export.csv", params={"filter": "some"}).status_code == 400
+
+
+FORMULAS = ["=1+1", "+cmd", "-x", "@SUM(A1)", "\tx", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20x"]
+
+
+def test_a_safe_export_holds_no_formula_and_a_plain_one_every_byte(client):
+    made = company(client)["id"]
+    rows = [
+        {"Name": name, "Email": f"a{n}@x.example", "Age": -n} for n, name in enumerate(FORMULAS)
+    ]
+    post(client, f"/v1/companies/{made}/imports", {"rows": rows}, **WAIT)
+    path = f"/v1/companies/{made}/export.csv"
+    plain = list(csv.reader(client.get(path).text.splitlines()))[1:]
+    safe = list(csv.reader(client.get(path, params={"safe": "spreadsheet"}).text.splitlines()))[1:]
+    packed = client.get(path, params={"compress": "gzip"})
+
+    assert [row[0] for row in safe] == [f"'{row[0]}" for row in plain]
+    assert [row[2] for row in safe] == [str(-n) for n in range(len(FORMULAS))]
+    assert gzip.decompress(packed.content) == client.get(path).content
+    assert packed.headers["x-total-records"] == str(len(FORMULAS))
 
 
 def test_the_report_adds_up(client, finished):
