@@ -1,6 +1,7 @@
 """Named places where the fault tests kill, freeze or break this process; nothing when unarmed."""
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -23,15 +24,16 @@ _ACTIONS: dict[str, Callable[[], None]] = {
     "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
     "raise": _raise,
 }
+_FORM = re.compile(rf"(?P<place>.+):(?P<action>{'|'.join(_ACTIONS)})(?::(?P<count>\d+))?")
 
 
 def arm(text: str) -> None:
-    """`name:action[:n]`, comma separated: act at the n-th (default first) arrival at that place."""
+    """`place:action[:n]`, comma separated: act at the n-th (default first) arrival at that place."""
     for part in filter(None, text.split(",")):
-        name, action, *count = part.split(":")
-        if action not in _ACTIONS:
-            raise ValueError(f"a failpoint can {', '.join(_ACTIONS)}, not {action!r}")
-        _armed[name] = action, int(count[0]) if count else 1
+        found = _FORM.fullmatch(part)
+        if found is None:
+            raise ValueError(f"{part!r} is not place:action or place:action:n")
+        _armed[found["place"]] = found["action"], int(found["count"] or 1)
 
 
 def hit(name: str) -> None:

@@ -37,14 +37,21 @@ class Fleet:
         return self._start(role="client", failpoint=failpoint, **order)
 
     def _start(self, **order: object) -> int:
-        assert self._nursery.stdin is not None
-        assert self._nursery.stdout is not None
         told = {"url": self.url, "folder": str(self.folder), "settings": self.settings, **order}
-        self._nursery.stdin.write(json.dumps(told) + "\n")
-        self._nursery.stdin.flush()
-        pid = int(self._nursery.stdout.readline())
+        pid = self._tell(told)
         self.alive.append(pid)
         return pid
+
+    def _tell(self, order: dict[str, object]) -> int:
+        assert self._nursery.stdin is not None
+        assert self._nursery.stdout is not None
+        self._nursery.stdin.write(json.dumps(order) + "\n")
+        self._nursery.stdin.flush()
+        return int(self._nursery.stdout.readline())
+
+    def status(self, pid: int) -> int:
+        """How an ended process ended: its exit code, or minus the signal that killed it."""
+        return self._tell({"status": pid})
 
     def kill(self, pid: int, number: int = signal.SIGKILL) -> None:
         """Send the signal; a killed process is gone when this returns."""
@@ -94,19 +101,19 @@ def main() -> None:
 
     assert records
     assert worker
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            _become(json.loads(line))
+        order = json.loads(line)
+        if "status" in order:
+            number = os.waitstatus_to_exitcode(os.waitpid(order["status"], 0)[1])
+        elif (number := os.fork()) == 0:
+            _become(order)
             os._exit(0)
-        out.write(f"{pid}\n")
+        out.write(f"{number}\n")
         out.flush()
 
 
 def _become(order: dict[str, Any]) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     folder = Path(order["folder"])
     os.chdir(folder)
     log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

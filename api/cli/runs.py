@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from api.cli.replays import replay_plan
 from api.cli.state import ACTOR, of_partner, opened, transaction
 
 if TYPE_CHECKING:
@@ -194,5 +195,6 @@ def _run(run: "Run") -> dict[str, Any]:
 
 def register(root: click.Group) -> None:
     """Add the commands of this module."""
+    plans_group.add_command(replay_plan)
     for group in (runs_group, plans_group):
         root.add_command(group)
