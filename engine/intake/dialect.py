@@ -5,6 +5,7 @@ and its cells look like single values. When two readings are close, DuckDB's sni
 are asked too. Runners-up stay in the choice.
 """
 
+import csv
 import io
 import re
 from collections import Counter
@@ -102,10 +103,13 @@ def _unwrapped(text: str) -> str:
     lines = text.splitlines()
     if len(lines) < 2 or not all(line[:1] == line[-1:] == '"' and len(line) > 2 for line in lines):
         return ""
-    records = list(parse(io.StringIO(text, newline=""), Dialect(delimiter=",")))
-    if len(records) != len(lines) or any(len(each.cells) != 1 for each in records):
+    try:
+        cells = [next(csv.reader([line], strict=True)) for line in lines]
+    except csv.Error:
         return ""
-    inner = "\n".join(each.cells[0] for each in records)
+    if any(len(each) != 1 for each in cells):
+        return ""
+    inner = "\n".join(each[0] for each in cells)
     for delimiter in (",", ";", "\t", "|"):
         read = parse(io.StringIO(inner, newline=""), Dialect(delimiter=delimiter))
         widths = Counter(len(each.cells) for each in read)
@@ -178,7 +182,7 @@ def _quotes(text: str, delimiter: str) -> Iterator[str]:
         edge = re.escape(delimiter)
         opened = len(re.findall(rf"(?m)(?:^|{edge})'", text))
         closed = len(re.findall(rf"(?m)'(?=\r?$|{edge})", text))
-        if min(opened, closed) >= 2 and min(opened, closed) >= 0.8 * max(opened, closed):
+        if min(opened, closed) >= 1 and min(opened, closed) >= 0.8 * max(opened, closed):
             yield "'"
 
 

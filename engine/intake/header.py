@@ -32,6 +32,7 @@ def locate(rows: Sequence[Cells], width: int, read: Read) -> tuple[tuple[int, ..
     ):
         return (named,), named + 1, 0.6
     if not present:
+        top = _first_data(rows, top, width)
         return (), top if read.first_row is None else read.first_row - 1, sure
     bottom = top + (read.header_rows or _depth(rows, top, width))
     if read.header_row is None and read.header_rows is None:
@@ -161,13 +162,24 @@ def _column_kind(rows: Sequence[Cells], at: int) -> str:
     return usual if kinds[usual] >= 0.8 * kinds.total() else ""
 
 
+def _first_data(rows: Sequence[Cells], top: int, width: int) -> int:
+    """Sparse rows right above the first full one are rows too, unless a header says otherwise."""
+    while top > 0 and len(rows[top - 1]) == width and len(_filled(rows[top - 1])) >= 3:
+        top -= 1
+    return top
+
+
+def _filled(cells: Cells) -> list[str]:
+    return [cell for cell in cells if cell.strip()]
+
+
 def _names_above(rows: Sequence[Cells], top: int, width: int) -> int | None:
     """The last row of several names above a row that is data; rows with values may be between."""
     for at in range(top - 1, -1, -1):
         names = [cell for cell in rows[at] if cell.strip()]
         if any(shape(name) != "t" for name in names):
             continue
-        if len(names) == width - 1 == len(trim(rows[at])) and at == top - 1:
+        if len(names) == width - 1 == len(trim(rows[at])) >= 2 and at == top - 1:
             return at
         if names:
             wide = abs(len(rows[at]) - len(rows[top])) <= 1 and len(names) >= 3

@@ -87,14 +87,19 @@ def footer(rows: Sequence[tuple[int, Cells]], width: int) -> int:
         if not filled:
             count += 1
             continue
-        total = bool(_TOTAL.match(filled[0])) and len(filled) < max(2, 0.8 * width)
-        if not total and (len(filled) > 1 or width < 3):
-            break
-        padded = len(cells) >= width
-        if not total and padded and not _is_remark(cells[0], gap=rows[at][0] > rows[at - 1][0] + 1):
+        if not _below_table(cells, filled, width, gap=rows[at][0] > rows[at - 1][0] + 1):
             break
         count += 1
     return count
+
+
+def _below_table(cells: Cells, filled: Sequence[str], width: int, *, gap: bool) -> bool:
+    """A total, or a lone first cell that is no row: unpadded in a wide table, or a remark."""
+    if _TOTAL.match(filled[0]) and len(filled) < max(2, 0.8 * width):
+        return True
+    if len(filled) > 1:
+        return False
+    return (len(cells) < width and width > 2) or _is_remark(cells[0], gap=gap)
 
 
 def _is_remark(text: str, *, gap: bool) -> bool:

@@ -37,3 +37,10 @@ def test_what_the_plan_says_is_not_questioned() -> None:
     found = detect("a,b;c\n1,2;3\n", Read(delimiter=";", quote="", escape="\\"))
     assert (found.dialect.delimiter, found.dialect.quote, found.dialect.escape) == (";", "", "\\")
     assert all(choice.given for choice in found.choices)
+
+
+def test_a_file_with_every_cell_quoted_is_not_taken_for_lines_quoted_as_a_whole() -> None:
+    for delimiter in (";", "\t", "|"):
+        row = delimiter.join(f'"{word}"' for word in ("a,b,c", "x", "y"))
+        found = detect(f"{row}\n{row}\n{row}\n", Read())
+        assert (found.dialect.delimiter, found.wrapped) == (delimiter, False)

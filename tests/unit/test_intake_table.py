@@ -106,3 +106,8 @@ def test_what_the_plan_says_is_done() -> None:
     region = find("a\nb\nname,age,day\n" + ROWS, header_row=3, first_row=5)
     assert (region.header, region.first) == ((2,), 4)
     assert find("name,age,day\n" + ROWS, has_header=False).first == 0
+
+
+def test_a_sparse_first_row_is_no_preamble() -> None:
+    rows = "1,,,4,x,\n1,2,3,4,x,y\n5,6,7,8,x,y\n9,1,2,3,x,y\n"
+    assert find(rows).first == 0
