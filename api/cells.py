@@ -1,7 +1,7 @@
 """Invalid cells page by page, read from the result file where the last page ended."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from api.schemas.runs import CellBody
@@ -70,11 +70,16 @@ def records(files: Files, artifact: Artifact, start: int) -> Iterator[tuple[list
 
 
 def raw_records(files: Files, artifact: Artifact, start: int) -> Iterator[tuple[bytes, int]]:
-    """The same as bytes of our own canonical CSV: `cells_of` those that are worth it."""
+    """The same as bytes: `cells_of` those that are worth it."""
+    return split(files.get(artifact.key, start=start), start=start)
+
+
+def split(chunks: Iterable[bytes], *, start: int = 0) -> Iterator[tuple[bytes, int]]:
+    """Records of our own canonical CSV, wherever the chunks end."""
     held, at = b"", start
     lines: list[bytes] = []
     open_quotes = 0
-    for chunk in files.get(artifact.key, start=start):
+    for chunk in chunks:
         *whole, held = (held + chunk).split(b"\n")
         for line in whole:
             lines.append(line + b"\n")

@@ -17,6 +17,7 @@ from api.console.views import (
     DeliveryRow,
     DriftRow,
     EndpointRow,
+    ExchangeRow,
     FieldRow,
     FileCounts,
     FileRow,
@@ -206,6 +207,15 @@ QUESTIONS = (
         custom_hint="",
     ),
 )
+EXCHANGE = ExchangeRow(
+    model="a-provider/a-model",
+    status="answered",
+    prompt='{"columns": [{"index": 3, "header": "E-Mail-Adresse", "shape": "a@a.a"}]}',
+    digest="9b1f04c3a7e2" * 5,
+    prompt_tokens=412,
+    output_tokens=38,
+    cost=0.00021,
+)
 MOMENTS = (
     Moment(at=NOW, icon="hand", tone="warn", title="Waits for a decision", detail="2 questions", actor=""),
     Moment(at=NOW, icon="heal", tone="good", title="1 heal", detail="“E-Mail-Adresse” feeds email now", actor=""),
@@ -343,6 +353,7 @@ def pages() -> dict[str, str]:
         error=None,
         sequence=9,
         can_cancel=True,
+        exchanges=(EXCHANGE,),
     )
     completed = replace(
         run_page, run=_run(RunStatus.COMPLETED, finished_at=NOW), questions=0, can_cancel=False
@@ -375,9 +386,11 @@ def pages() -> dict[str, str]:
         questions=QUESTIONS,
         changes=DIFFS,
         valid_after=47_995,
+        parts=3,
         source="HubSpot",
         can_decide=True,
         can_widen=True,
+        exchanges=(EXCHANGE,),
     )
     cells = tuple(
         CellRow(
@@ -579,25 +592,26 @@ def pages() -> dict[str, str]:
                 against=2,
                 changes=DIFFS,
                 document="reknit: 1\nplan: hubspot\nsheets:\n  - template: contacts\n",
-                replays=(
+                replays=tuple(
                     ReplayRow(
                         run=WAITING.id,
-                        company="Möbelhaus Schröder GmbH",
-                        before=COUNTS,
-                        after=replace(COUNTS, valid=47_703),
-                    ),
-                    ReplayRow(
-                        run=WAITING.id, company="Ateliers Lefèvre", before=COUNTS, after=COUNTS
-                    ),
-                    ReplayRow(
-                        run=WAITING.id,
-                        company="Bakkerij de Vries",
-                        before=COUNTS,
-                        after=replace(COUNTS, valid=46_900),
-                    ),
+                        company=name,
+                        before=46_902,
+                        after=after,
+                        fixed=fixed,
+                        broken=broken,
+                        note=note,
+                    )
+                    for name, after, fixed, broken, note in (
+                        ("Möbelhaus Schröder GmbH", 47_703, 801, 0, ""),
+                        ("Ateliers Lefèvre", 46_902, 0, 0, ""),
+                        ("Bakkerij de Vries", 46_900, 1, 3, ""),
+                        ("Northwind Traders", 0, 0, 0, "too large"),
+                    )
                 ),
                 replayed=True,
                 can_publish=True,
+                can_replay=True,
             ),
         ),
         "webhooks": render(

@@ -104,6 +104,22 @@ def revoke_key(key: str, partner: str) -> None:
         audit.append(c, partner, actor=ACTOR, action="key.revoked", target=key)
 
 
+@keys_group.command("sign-in")
+@click.argument("key")
+@of_partner
+def sign_in(key: str, partner: str) -> None:
+    """Print a link that signs a person in to the console as this key, once, within 15 minutes."""
+    from api.console.sessions import sign_in_link
+    from engine.settings import load_secrets
+    from engine.store import audit, keys
+
+    secrets = load_secrets(settings())
+    with transaction() as c:
+        found = keys.get(c, partner, key)
+        audit.append(c, partner, actor=ACTOR, action="console.link_made", target=key)
+    click.echo(sign_in_link(found, settings=settings(), secrets=secrets))
+
+
 @click.group("companies")
 def companies_group() -> None:
     """Customers' migrations."""

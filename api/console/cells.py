@@ -1,15 +1,17 @@
 """Invalid cells one by one, filtered, and each rejected row in the customer's own columns."""
 
-from typing import Annotated
+from collections import deque
+from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import Response
 
-from api.cells import CellFilter, cells_page, records
+from api.cells import CellFilter, cell_of, cells_of, cells_page, header_of, raw_records
 from api.console.guard import Who, needs
 from api.console.shown import Names, group_row, run_row
 from api.console.views import CellRow, CellsPage, ContextPage
+from api.cursors import cursor, place
 from api.deps import Services, run_of
 from api.schemas.runs import CellBody
 from engine.model import Artifact, Scope
@@ -22,15 +24,11 @@ router = APIRouter(dependencies=[needs(Scope.EXPORTS_READ)])
 PAGE = 100
 #: Rejected rows shown before and after one.
 AROUND = 3
-#: So many rejected rows are looked through for one.
-LOOKED_AT = 200_000
-
-Place = Annotated[str | None, Query(pattern=r"^\d{1,6}:\d{1,18}$")]
 
 
 @router.get("/runs/{run_id}/cells")
 def list_cells(
-    run_id: str, who: Who, sheet: str = "", field: str = "", code: str = "", place: Place = None
+    run_id: str, who: Who, sheet: str = "", field: str = "", code: str = "", after: str = ""
 ) -> Response:
     """Invalid cells in the order of the files."""
     with who.here.database.begin() as c:
@@ -43,13 +41,17 @@ def list_cells(
             for name, value in (("sheet", sheet), ("field", field), ("code", code))
             if value
         }
-        cells, after = cells_page(
+        # Signed, because a place inside a record would make the rest of the file one record.
+        signed: dict[str, Any] = {"partner": who.by.partner, "query": {"run": run.id, **chosen}}
+        start = place(after, secrets=who.here.secrets, **signed) if after else None
+        cells, end = cells_page(
             who.here.files,
             [each for each in files if each.name.endswith("/invalid-cells.csv")],
             wanted=CellFilter(sheet=sheet or None, field=field or None, code=code or None),
             limit=PAGE,
-            place=place,
+            place=start,
         )
+        onward = cursor(end, secrets=who.here.secrets, **signed) if end else None
         fitting = [g for g in groups if all(getattr(g, name) == chosen[name] for name in chosen)]
         here = f"/console/runs/{run.id}/cells?"
         page = CellsPage(
@@ -58,8 +60,8 @@ def list_cells(
             groups=groups,
             chosen=chosen,
             total=sum(group.cells for group in fitting),
-            next=here + urlencode({**chosen, "place": after}) if after else None,
-            back=here + urlencode(chosen) if place else None,
+            next=here + urlencode({**chosen, "after": onward}) if onward else None,
+            back=here + urlencode(chosen) if after else None,
         )
         return who.page(c, "cells.html", "runs", page=page)
 
@@ -106,14 +108,17 @@ def _cells_of(
     here: Services, artifact: Artifact | None, *, row: int, file: str
 ) -> tuple[CellRow, ...]:
     """What is wrong in one row; its cells stand together in the file."""
+    if artifact is None:
+        return ()
+    header, sheet = header_of(here.files, artifact), artifact.name.rpartition("/")[0]
     found: list[CellRow] = []
-    place: str | None = None
-    while artifact is not None:
-        cells, place = cells_page(
-            here.files, [artifact], wanted=CellFilter(), limit=5_000, place=place
-        )
-        found += [_cell_row(each) for each in cells if (each.row_number, each.file) == (row, file)]
-        if found or place is None:
+    # Parsing only what has the number in it makes a million cells a matter of a second.
+    for record, _ in raw_records(here.files, artifact, 0):
+        hit = b"%d" % row in record
+        cell = cell_of(dict(zip(header, cells_of(record), strict=False)), sheet) if hit else None
+        if cell is not None and (cell.row_number, cell.file) == (row, file):
+            found.append(_cell_row(cell))
+        elif found:
             break
     return tuple(found)
 
@@ -124,21 +129,27 @@ def _around(
     """The file's own columns, and the rejected rows up to AROUND before and after the row."""
     if artifact is None:
         return (), ()
-    lines = (record for record, _ in records(here.files, artifact, 0))
-    header = next(lines, [])
+    header = header_of(here.files, artifact)
     own = len(header) - len({FILE, ROW, ERRORS} & set(header))
     at = {name: place for place, name in enumerate(header) if place >= own}
-    kept: list[tuple[int, tuple[str, ...]]] = []
+    kept: deque[bytes] = deque(maxlen=AROUND + 1)
     after = -1
-    for looked, record in enumerate(lines):
-        if after == AROUND or looked == LOOKED_AT:
-            break
-        number = int(record[at[ROW]])
-        if after >= 0:
-            after += 1
-        elif number == row and (FILE not in at or record[at[FILE]] == file):
-            after = 0
-        kept.append((number, tuple(record[:own])))
+    for record, _ in raw_records(here.files, artifact, 0):
         if after < 0:
-            kept = kept[-AROUND:]
-    return tuple(header[:own]), tuple(kept) if after >= 0 else ()
+            kept.append(record)
+            if b"%d" % row in record and _is(cells_of(record), at, row=row, file=file):
+                kept, after = deque(kept), 0
+        elif after < AROUND:
+            kept.append(record)
+            after += 1
+        else:
+            break
+    if after < 0:
+        return tuple(header[:own]), ()
+    shown = [cells for cells in map(cells_of, kept) if cells[at[ROW]].isdecimal()]
+    return tuple(header[:own]), tuple((int(each[at[ROW]]), tuple(each[:own])) for each in shown)
+
+
+def _is(cells: list[str], at: dict[str, int], *, row: int, file: str) -> bool:
+    same_file = FILE not in at or cells[at[FILE]] == file
+    return same_file and cells[at[ROW]] == str(row)

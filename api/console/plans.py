@@ -5,16 +5,23 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from fastapi.responses import Response
 
-from api.console.guard import Visit, Who, go, needs
+from api.console.guard import Visit, Who, count, go, needs
 from api.console.runs import note
 from api.console.shown import Names, differences, plan_row
-from api.console.views import PlanPage, PublicationRow, VersionPage, VersionRow
+from api.console.views import PlanPage, PublicationRow, ReplayRow, VersionPage, VersionRow
 from api.deps import plan_of
+from api.limits import Rate
+from api.routes.replays import past_runs, tried_on
+from api.schemas.plans import ReplayedRun
 from engine.model import PlanRecord, PlanVersionRecord, Scope
 from engine.store import plans
 from plans.document import dump
 
 router = APIRouter(dependencies=[needs(Scope.COMPANIES_READ)])
+
+#: Past runs tried while somebody waits for the page, and how often that may be asked.
+REPLAYS = 5
+REPLAY_RATE = Rate(requests=6, seconds=60)
 
 Reason = Annotated[str, Form(max_length=500)]
 
@@ -54,20 +61,29 @@ def show_version(
     plan_id: str, number: int, who: Who, against: int | None = None, replay: str = ""
 ) -> Response:
     """One version: what it changed, and how it does on past runs."""
+    if replay:
+        who.needs(Scope.PLANS_WRITE)
+        count(who.request, "replays", REPLAY_RATE, who.by.key.id)
     with who.here.database.begin() as c:
         plan = plan_of(c, who.by, plan_id)
         record = plans.version(c, who.by.partner, plan.id, number=number)
         other = against or (number - 1 or None)
         before = plans.version(c, who.by.partner, plan.id, number=other) if other else None
+        past = past_runs(c, who.by, plan, most=REPLAYS) if replay else []
+    # No transaction is open while files are read again.
+    tried = [tried_on(who.here, run, used, record.version, given) for run, used, given in past]
+    with who.here.database.begin() as c:
+        names = Names(c=c, partner=who.by.partner)
         page = VersionPage(
-            plan=plan_row(Names(c=c, partner=who.by.partner), plan),
+            plan=plan_row(names, plan),
             version=_version_row(plan, record),
             against=other,
             changes=differences(before.version.plan, record.version.plan) if before else (),
             document=dump(record.version.plan),
-            replays=(),
-            replayed=False,
+            replays=tuple(_replay_row(names, each) for each in tried),
+            replayed=bool(replay),
             can_publish=who.may(Scope.PLANS_APPROVE),
+            can_replay=who.may(Scope.PLANS_WRITE),
         )
         return who.page(c, "version.html", "plans", page=page)
 
@@ -99,6 +115,18 @@ def _mine(who: Visit, plan: PlanRecord) -> PlanRecord:
     if plan.company is None:
         who.needs(Scope.PLANS_APPROVE, whole_partner=True)
     return plan
+
+
+def _replay_row(names: Names, tried: ReplayedRun) -> ReplayRow:
+    return ReplayRow(
+        run=tried.run_id,
+        company=names.company(tried.company_id),
+        before=tried.before.valid if tried.before else None,
+        after=tried.after.valid if tried.after else None,
+        fixed=tried.fixed,
+        broken=tried.broken,
+        note="" if tried.status == "replayed" else tried.status.replace("_", " "),
+    )
 
 
 def _version_row(plan: PlanRecord, record: PlanVersionRecord) -> VersionRow:

@@ -8,10 +8,19 @@ from starlette.datastructures import FormData
 
 from api.console.guard import Visit, Who, go, needs
 from api.console.runs import note
-from api.console.shown import Names, headers_of, plan_diff, question_row, repair_row, run_row
+from api.console.shown import (
+    Names,
+    exchange_rows,
+    headers_of,
+    plan_diff,
+    question_row,
+    repair_row,
+    run_row,
+)
 from api.console.views import ReviewPage
 from api.deps import run_of
 from api.errors import ApiError, Code
+from api.routes.runs import report_of
 from engine.errors import Conflict
 from engine.model import ProposalRecord, Run, Scope, Width
 from engine.proposal import Decision, Proposal, Verdict
@@ -56,7 +65,7 @@ def _page(
     source: str,
 ) -> ReviewPage:
     proposal, version = record.proposal, record.version
-    headers = headers_of(names.c, run)
+    headers, gains = headers_of(names.c, run), gained(proposal)
     return ReviewPage(
         run=run_row(names, run),
         proposal=record.id,
@@ -67,10 +76,12 @@ def _page(
             question_row(each, version=version, headers=headers) for each in proposal.questions
         ),
         changes=plan_diff(version, _as_proposed(proposal)),
-        valid_after=run.counts.valid + gained(proposal),
+        valid_after=min(run.counts.valid + sum(gains), run.counts.read),
+        parts=len(gains),
         source=source,
         can_decide=who.may(Scope.IMPORTS_APPROVE),
         can_widen=who.may(Scope.PLANS_APPROVE),
+        exchanges=exchange_rows(report_of(who.here, run)),
     )
 
 
@@ -110,8 +121,8 @@ def decision_of(proposal: Proposal, fields: FormData, *, actor: str) -> Decision
     )
 
 
-def gained(proposal: Proposal) -> int:
-    """Rows that become valid when the proposal is accepted as it is, by the trials of its parts."""
+def gained(proposal: Proposal) -> list[int]:
+    """Rows that became valid in the trial of each part that is accepted as proposed."""
     chosen = [
         option.effect
         for question in proposal.questions
@@ -119,7 +130,8 @@ def gained(proposal: Proposal) -> int:
         if option.id == question.recommended
     ]
     effects = [*(each.effect for each in proposal.repairs), *chosen]
-    return sum(each.valid_after - each.valid_before for each in effects if each)
+    gains = (each.valid_after - each.valid_before for each in effects if each)
+    return [each for each in gains if each]
 
 
 def _as_proposed(proposal: Proposal) -> list[Change]:

@@ -15,6 +15,7 @@ from api.console.guard import HEADERS, Visit, Who, go, needs
 from api.console.shown import (
     Names,
     drift_row,
+    exchange_rows,
     group_row,
     heal_row,
     moments,
@@ -88,9 +89,10 @@ def run_page(c: sqlalchemy.Connection, who: Visit, run: Run) -> RunPage:
     happened = events.of_run(c, by.partner, run.id, limit=TIMELINE)
     waiting = proposals.open_of(c, by.partner, run.id)
     files = runs.artifacts_of(c, by.partner, run.id)
+    report = report_of(who.here, run)
     return RunPage(
         run=run_row(names, run),
-        sheets=sheet_counts(report_of(who.here, run)),
+        sheets=sheet_counts(report),
         drifts=tuple(map(drift_row, found[Finding.DRIFT])),
         heals=tuple(map(heal_row, found[Finding.HEAL])),
         groups=tuple(map(group_row, found[Finding.GROUP])),
@@ -101,6 +103,7 @@ def run_page(c: sqlalchemy.Connection, who: Visit, run: Run) -> RunPage:
         error=run.error_message,
         sequence=happened[-1].sequence if happened else 0,
         can_cancel=who.may(Scope.IMPORTS_WRITE) and not run.ended,
+        exchanges=exchange_rows(report),
     )
 
 

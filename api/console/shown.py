@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from api.console.views import (
     CompanyRow,
     DriftRow,
+    ExchangeRow,
     FileCounts,
     GroupRow,
     Moment,
@@ -135,6 +136,15 @@ def sheet_counts(report: Mapping[str, Any] | None) -> tuple[SheetCounts, ...]:
             ),
         )
         for sheet in (report or {}).get("sheets", ())
+    )
+
+
+def exchange_rows(report: Mapping[str, Any] | None) -> tuple[ExchangeRow, ...]:
+    """What a language model was asked during the run."""
+    found = (report or {}).get("model", {}).get("exchanges", ())
+    return tuple(
+        ExchangeRow(**{name: each[name] for name in ExchangeRow.__dataclass_fields__})
+        for each in found
     )
 
 

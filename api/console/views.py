@@ -169,6 +169,19 @@ class GroupRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ExchangeRow:
+    """One question to a language model: exactly what was sent, and what it cost."""
+
+    model: str
+    status: str
+    prompt: str
+    digest: str
+    prompt_tokens: int
+    output_tokens: int
+    cost: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Moment:
     """One line of a run's timeline."""
 
@@ -196,6 +209,7 @@ class RunPage:
     error: str | None
     sequence: int  #: of the last event shown; the live stream goes on after it
     can_cancel: bool
+    exchanges: tuple[ExchangeRow, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -240,9 +254,11 @@ class ReviewPage:
     questions: tuple[QuestionRow, ...]
     changes: tuple[Difference, ...]  #: the whole plan diff when accepted as it is
     valid_after: int  #: rows, when accepted as it is
+    parts: int  #: trials that this sums up; only a single one is exact
     source: str
     can_decide: bool
     can_widen: bool  #: may revise the source's plan, not only the company's
+    exchanges: tuple[ExchangeRow, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -381,9 +397,11 @@ class ReplayRow:
 
     run: str
     company: str
-    before: Accounting
-    after: Accounting
-    note: str = ""
+    before: int | None  #: valid rows
+    after: int | None
+    fixed: int
+    broken: int
+    note: str = ""  #: why it was not tried
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -398,6 +416,7 @@ class VersionPage:
     replays: tuple[ReplayRow, ...]
     replayed: bool
     can_publish: bool
+    can_replay: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

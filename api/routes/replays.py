@@ -38,8 +38,8 @@ def replay_plan(plan_id: str, body: ReplayVersion, here: Here, by: By, once: Onl
     with here.database.begin() as c:
         plan = plan_of(c, by, plan_id)
         candidate = plans.version(c, by.partner, plan_id, number=body.number).version
-        past = _past(c, by, plan, most=body.runs)
-    tried = [_tried(here, run, used, candidate, given) for run, used, given in past]
+        past = past_runs(c, by, plan, most=body.runs)
+    tried = [tried_on(here, run, used, candidate, given) for run, used, given in past]
     told = ReplayBody(
         plan_id=plan_id,
         number=body.number,
@@ -53,7 +53,7 @@ def replay_plan(plan_id: str, body: ReplayVersion, here: Here, by: By, once: Onl
 Past = tuple[Run, PlanVersion, tuple[Upload, ...]]
 
 
-def _past(c: sqlalchemy.Connection, by: Caller, plan: PlanRecord, *, most: int) -> list[Past]:
+def past_runs(c: sqlalchemy.Connection, by: Caller, plan: PlanRecord, *, most: int) -> list[Past]:
     """The newest completed runs of the plan's source whose files are all still here."""
     if plan.company is None and by.key.companies:
         raise ApiError(
@@ -74,13 +74,14 @@ def _past(c: sqlalchemy.Connection, by: Caller, plan: PlanRecord, *, most: int) 
     return found
 
 
-def _tried(
+def tried_on(
     here: Services,
     run: Run,
     used: PlanVersion,
     candidate: PlanVersion,
     given: tuple[Upload, ...],
 ) -> ReplayedRun:
+    """One past run's files under both versions, or why they were not tried."""
     if sum(each.size for each in given) > MOST_BYTES:
         return _row(run, status="too_large", made=None)
     with on_disk(here, given) as (files, folder):

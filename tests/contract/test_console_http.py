@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from console_site import DRIFTED, Site, console_pages, link, settled, site
+from console_site import DRIFTED, GOOD, Site, console_pages, link, settled, site
 
 from api.console import sessions
 from api.console.brand import Brand, contrast, picture, stylesheet
@@ -274,6 +274,38 @@ def test_downloads_never_open_in_our_name(there: Site, member: httpx.Client, run
     assert answer.content.startswith(b"PK")
     hidden = member.get(f"/console/runs/{run.id}/files/staging/0.csv")
     assert hidden.status_code == 404
+
+
+def test_cells_are_paged_filtered_and_shown_in_their_row(there: Site, member: httpx.Client) -> None:
+    many = "Email,Name\n" + "".join(f'bad {n},"two\nlines"\n' for n in range(250))
+    run = there.send(many, company=there.add_company("Paged"))
+    path = f"/console/runs/{run.id}/cells?field=email"
+    seen: list[str] = []
+    while path:
+        page = member.get(path)
+        seen += re.findall(r">bad (\d+)<", page.text)
+        onward = re.findall(r'rel="next" href="([^"]+)"', page.text)
+        path = onward[0].replace("&amp;", "&") if onward else ""
+    assert seen == [str(n) for n in range(250)]
+    row = re.findall(r'href="(/console/runs/[^"]+/rows/[^"]+)"', page.text)[-1]
+    shown = member.get(row.replace("&amp;", "&"))
+    assert shown.text.count('aria-current="true"') == 1
+    assert "bad 249" in shown.text
+    assert "bad 246" in shown.text, "the rejected rows before it are its context"
+
+
+def test_a_place_nobody_gave_is_refused(there: Site, member: httpx.Client, run: Run) -> None:
+    for place in ("0:7", "x", "MDo3", "ä"):
+        assert (
+            member.get(f"/console/runs/{run.id}/cells", params={"after": place}).status_code == 400
+        )
+
+
+def test_a_version_is_replayed_on_past_runs(there: Site, member: httpx.Client) -> None:
+    there.send(GOOD, company=there.add_company("Past"))
+    page = member.get(f"/console/plans/{there.plan.id}/versions/1?replay=yes")
+    assert "Past" in page.text
+    assert "the same" in page.text
 
 
 @pytest.mark.parametrize("name", ["../look.py", "%2e%2e/look.py", "console.css/", "nothing.js"])

@@ -5,9 +5,11 @@ const count = new Intl.NumberFormat(document.documentElement.lang);
 
 function tell() {
   const open = [...form.querySelectorAll("[data-question]")].filter((each) => !each.querySelector("input:checked"));
-  const gains = [...form.querySelectorAll("input:checked[data-gain]")].map((each) => Number(each.dataset.gain));
-  const gain = gains.reduce((sum, each) => sum + each, 0);
-  const valid = `${count.format(Number(form.dataset.valid) + gain)} valid rows (${gain < 0 ? "" : "+"}${count.format(gain)})`;
+  const gains = [...form.querySelectorAll("input:checked[data-gain]")].map((each) => Number(each.dataset.gain)).filter(Boolean);
+  const before = Number(form.dataset.valid);
+  const after = Math.min(before + gains.reduce((sum, each) => sum + each, 0), Number(form.dataset.read));
+  const gain = after - before;
+  const valid = `${gains.length > 1 ? "about " : ""}${count.format(after)} valid rows (${gain < 0 ? "" : "+"}${count.format(gain)})`;
   const left = open.length ? ` · ${open.length} unanswered: ${open.length > 1 ? "their" : "its"} rows stay out` : "";
   tally.textContent = valid + left;
 }
