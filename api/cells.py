@@ -41,18 +41,19 @@ def cells_page(
     number, start = (int(each) for each in place.split(":")) if place else (0, 0)
     page: list[CellBody] = []
     looked = 0
+    # A record without the word cannot fit, and need not be parsed to know it.
+    words = [each.encode() for each in (wanted.field, wanted.code, wanted.severity) if each]
     for at in range(number, len(found)):
         artifact, sheet = found[at], found[at].name.rpartition("/")[0]
         if wanted.sheet is not None and wanted.sheet != sheet:
             continue
         header = header_of(files, artifact)
-        for record, end in records(files, artifact, start if at == number else 0):
-            cell = cell_of(dict(zip(header, record, strict=False)), sheet)
-            if cell is None:
-                continue
+        for record, end in raw_records(files, artifact, start if at == number else 0):
             looked += 1
-            if wanted.wants(cell):
-                page.append(cell)
+            if all(word in record for word in words):
+                cell = cell_of(dict(zip(header, cells_of(record), strict=False)), sheet)
+                if cell is not None and wanted.wants(cell):
+                    page.append(cell)
             if len(page) == limit or looked == LOOKED_AT:
                 return page, f"{at}:{end}"
     return page, None

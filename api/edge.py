@@ -100,6 +100,7 @@ class Edge:
             "milliseconds": round(seconds * 1000, 1),
             "partner": scope.get("reknit.partner"),
             "key": scope.get("reknit.key"),
+            "deprecated": scope.get("reknit.deprecated"),
             "trace": _trace(Headers(scope=scope)),
         }
         log.info("request", extra={name: value for name, value in line.items() if value})

@@ -108,9 +108,10 @@ class Server(uvicorn.Server):
         self._draining = draining
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say when requests are taken, which uvicorn does not for a socket of ours."""
+        """Say where requests are taken, which uvicorn does not for a socket of ours."""
         await super().startup(sockets)
-        log.info("listening")
+        host, port, *_ = self.servers[0].sockets[0].getsockname()
+        log.info("listening", extra={"url": f"http://{host}:{port}"})
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains, a second interrupt ends at once.

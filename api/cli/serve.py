@@ -15,8 +15,10 @@ import click
 def serve(host: str, port: int, worker: bool, share_port: bool) -> None:
     """Serve the API; health and metrics stand on a port of their own (REKNIT_METRICS_PORT)."""
     from api import logs, server
+    from engine import failpoints
     from engine.settings import from_environment
 
+    failpoints.arm(os.environ.get("FAILPOINT", ""))
     # Signed URLs and links point at this very server unless a public address is set.
     settings = from_environment({"REKNIT_PUBLIC_URL": f"http://{host}:{port}", **os.environ})
     logs.configure(settings.log_level)

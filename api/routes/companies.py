@@ -121,6 +121,21 @@ def archive_company(company_id: str, here: Here, by: By, once: OnlyOnce) -> Resp
     return once(effect, action="company.archived", target=company_id)
 
 
+@router.post(
+    "/v1/companies/{company_id}/magic-link",
+    response_model=CompanyBody,
+    **op(WRITE, Code.NOT_FOUND),
+)
+def renew_magic_link(company_id: str, here: Here, by: By, once: OnlyOnce) -> Response:
+    """A new link for the customer; every earlier one stops working."""
+
+    def effect(c: sqlalchemy.Connection) -> Response:
+        company_of(c, by, company_id)
+        return done(_body(companies.revoke_links(c, by.partner, company_id), here))
+
+    return once(effect, action="company.link_renewed", target=company_id)
+
+
 @router.delete(
     "/v1/companies/{company_id}",
     response_model=Deleted,

@@ -20,6 +20,7 @@ from api.operations import op
 from api.schemas.bodies import Page, UrlCount
 from api.schemas.imports import DecisionBody
 from api.schemas.runs import EventBody, ProposalBody, RunBody, event_body, proposal_body, run_body
+from api.schemas.webhooks import EventType
 from api.waiting import Prefer, told, waited, wished
 from engine import decisions
 from engine.errors import NotFound
@@ -230,6 +231,24 @@ def list_run_events(
         data=[event_body(each) for each in found[:limit]], next_cursor=None, has_more=more
     )
     return Response(page.model_dump_json(), media_type="application/json")
+
+
+@router.get("/v1/events", response_model=Page[EventBody], **op(READ, whole_partner=True))
+def list_events(
+    here: Here,
+    by: By,
+    pages: Pages,
+    type: Annotated[list[EventType] | None, Query(max_length=50)] = None,
+) -> Response:
+    """What happened in all runs, newest first: to catch up without webhooks."""
+    with here.database.begin() as c:
+        return pages.answer(
+            lambda limit, before: events.page(
+                c, by.partner, limit=limit, before=before, kinds=type or ()
+            ),
+            event_body,
+            key=lambda each: each.id,
+        )
 
 
 @router.get(

@@ -1,9 +1,12 @@
 """The layer around every request: problems, request ids, versions, limits, cursors, log lines."""
 
 import asyncio
+import dataclasses
 import io
 import json
 import logging
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import http_sf
@@ -21,11 +24,17 @@ from api.edge import VERSIONS, Edge
 from api.errors import EXCEPTIONS, STATUS, ApiError, Code, Problem, translated
 from api.limits import BodyRefused, Rate, Windows, body_cap, guarded, refuse
 from api.metrics import Metrics
+from api.operations import Retirement, retiring
 from engine.errors import Conflict, EngineError, NotFound, SourceCode, SourceError
 from engine.settings import Secrets
 from plans.errors import PlanError, PlanInvalid
 from plans.errors import Problem as PlanProblem
 
+RETIREMENT = Retirement(
+    since=datetime(2027, 1, 1, tzinfo=UTC),
+    sunset=datetime(2027, 8, 1, tzinfo=UTC),
+    link="/docs#old",
+)
 SECRETS = Secrets(ring=(("new", b"n" * 32), ("old", b"o" * 32)))
 
 
@@ -56,6 +65,10 @@ def little_app() -> FastAPI:
         left = Windows(Rate(requests=0, seconds=60)).take("k")
         request.scope["reknit.headers"] = left.headers(0)
         raise refuse(left)
+
+    @app.get("/v1/old", **retiring(RETIREMENT))
+    def old() -> None:
+        return None
 
     app.add_middleware(Edge, metrics=Metrics(), upload_bytes=1 << 30)
     return app
@@ -198,6 +211,17 @@ def test_the_limit_headers_parse_as_structured_fields_and_agree():
     assert int(answer.headers["retry-after"]) >= left[0][1]["t"]
     assert answer.json()["type"].endswith("#quota-exceeded")
     assert answer.json()["violated-policies"] == ["default"]
+
+
+def test_an_operation_that_goes_says_so_in_every_answer():
+    told = call("GET", "/v1/old").headers
+    since = http_sf.parse(told["deprecation"].encode(), tltype="item")[0]
+
+    assert since == RETIREMENT.since
+    assert parsedate_to_datetime(told["sunset"]) == RETIREMENT.sunset
+    assert told["link"] == '</docs#old>; rel="deprecation"'
+    with pytest.raises(ValueError, match="180 days"):
+        retiring(dataclasses.replace(RETIREMENT, sunset=RETIREMENT.since))
 
 
 def test_a_window_refuses_what_is_too_much_and_opens_again():

@@ -12,6 +12,9 @@ import httpx
 import pytest
 from serving import Deployment, company, deployment, planned, post, uploaded
 
+from api.magic import opened
+from engine.model import utcnow
+
 DRIFTED = b"Name,E-mail address,Age\nAnn,ann@x.example,3\nBob,notmail,4\nCy,cy@x.example,forty\n"
 GOOD = b"Name,Email,Age\nAnn,ann@x.example,3\nBob,bob@x.example,4\n"
 VALID = "name,email,age\r\nAnn,ann@x.example,3\r\n"
@@ -391,6 +394,25 @@ def test_a_version_is_replayed_on_past_files_before_it_is_used(there):
     assert row["broken_rows"] == [{"file": "contacts.csv", "row_number": 2}]
     assert row["before"] == run["counts"]
     assert fresh.get(f"/v1/plans/{plan['id']}").json()["published"] == 1
+
+
+def test_events_of_all_runs_are_listed_by_type(client, finished):
+    told = client.get("/v1/events", params={"type": "run.completed", "limit": 200}).json()["data"]
+
+    assert {each["type"] for each in told} == {"run.completed"}
+    assert finished["id"] in {each["run_id"] for each in told}
+
+
+def test_a_new_magic_link_revokes_the_old_one(there, client):
+    made = company(client)
+    new = post(client, f"/v1/companies/{made['id']}/magic-link")
+    secrets = there.services.secrets
+    epochs = [
+        opened(each["magic_link_url"].rpartition("/")[2], secrets=secrets, now=utcnow()).epoch
+        for each in (made, new)
+    ]
+
+    assert epochs == [0, 1]
 
 
 def test_erasing_a_company_leaves_no_byte_of_it(there, client):
