@@ -76,9 +76,10 @@ def countries() -> dict[str, str]:
     ]
     found: dict[str, set[str]] = {}
     for country in pycountry.countries:
-        names = {getattr(country, key, "") for key in ("name", "official_name", "common_name")}
-        names |= {tongue.gettext(name) for tongue in tongues for name in names if name}
-        for name in {folded(each) for each in (*names, country.alpha_3)} - {""}:
+        everyday = getattr(country, "common_name", country.name)
+        names = {country.name, everyday, getattr(country, "official_name", ""), country.alpha_3}
+        names |= {tongue.gettext(each) for tongue in tongues for each in (country.name, everyday)}
+        for name in {folded(each) for each in names} - {""}:
             found.setdefault(name, set()).add(country.alpha_2)
     return {name: min(codes) for name, codes in found.items() if len(codes) == 1} | _COUNTRIES
 

@@ -1,6 +1,8 @@
 """Invalid cells and valid rows as one file each, out of the parts that execution left."""
 
+import contextlib
 import csv
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,10 +60,7 @@ def write_valid(sheet: SheetOutcome, path: Path, *, safe: bool = False) -> None:
     if not sheet.valid_csv:
         _write_header(path, sheet.columns)
     elif not safe:
-        with path.open("wb") as whole:
-            for part in sheet.valid_csv:
-                with part.open("rb") as opened:
-                    shutil.copyfileobj(opened, whole, 1 << 20)
+        _join(sheet.valid_csv, path)
     else:
         with database(path.parent, readable=sheet.valid_parquet) as db:
             values = _safe_values(db, sheet)
@@ -78,6 +77,19 @@ def write_parquet(sheet: SheetOutcome, path: Path) -> None:
             empty = ", ".join(f"CAST(NULL AS VARCHAR) AS {ident(name)}" for name in names)
             rows = f"SELECT {empty} WHERE FALSE"
         db.run(f"COPY ({rows}) TO {_to(path)} (FORMAT parquet)")
+
+
+def _join(parts: Sequence[Path], path: Path) -> None:
+    """One file of all parts; a single part is not copied where the disk lets it have two names."""
+    path.unlink(missing_ok=True)
+    if len(parts) == 1:
+        with contextlib.suppress(OSError):
+            os.link(parts[0], path)
+            return
+    with path.open("wb") as whole:
+        for part in parts:
+            with part.open("rb") as opened:
+                shutil.copyfileobj(opened, whole, 1 << 20)
 
 
 def _safe_values(db: Database, sheet: SheetOutcome) -> str:
