@@ -32,7 +32,8 @@ def guess(head: bytes) -> tuple[str, float]:
     name, sure = found["encoding"], float(found["confidence"] or 0.0)
     if name and sure >= SURE:
         return name, max(sure, 0.6)
-    words = b" ".join(_WORD.findall(head))[:40_000]
+    # Lone hard spaces and dashes are no words, and there may be thousands of them.
+    words = b" ".join(each for each in _WORD.findall(head) if len(each) > 1)[:40_000]
     ranked = {
         each["encoding"]: float(each["confidence"] or 0.0)
         for each in chardet.detect_all(words, compat_names=False)
@@ -43,7 +44,7 @@ def guess(head: bytes) -> tuple[str, float]:
     weight = min(1.0, len(words.translate(None, _ASCII)) / ENOUGH)
     scores = {
         each: PRIORS.get(each, RARE)
-        * _plausible(words, each)
+        * _plausible(words, each) ** 2
         * (1 - weight + weight * (0.3 + ranked.get(each, 0) / top))
         for each in {*ranked, "cp1252"}
     }

@@ -14,6 +14,7 @@ import duckdb
 from engine.errors import SourceCode, SourceError
 from engine.intake import IntakeLimits, Staged, stage
 from engine.sandbox import Limits, call
+from engine.sql import literal
 from evals.intake.score import Table
 from plans.plan import Read
 
@@ -64,50 +65,42 @@ def _headed(rows: list[list[str]]) -> Table:
     return Table(header=rows[0] if rows else [], rows=rows[1:])
 
 
+#: Without these DuckDB stops at the first bad row; parallel reading loses quoted newlines.
+_FORGIVING = (
+    "all_varchar=true, null_padding=true, ignore_errors=true, strict_mode=false, parallel=false"
+)
+
+
 def duckdb_auto(path: Path, given: Given) -> Table:
-    """`read_csv` as it comes, text kept; parallel reading loses files with quoted newlines."""
-    return _duckdb(path, "all_varchar=true, parallel=false")
+    """DuckDB's own detection, text kept."""
+    return _duckdb(path, _FORGIVING)
 
 
 def duckdb_given(path: Path, given: Given) -> Table:
-    """DuckDB told the dialect of the file, with its most forgiving options."""
-    options = {
-        "delim": given.get("delimiter", ","),
-        "quote": given.get("quotechar", '"'),
-        "escape": given.get("escapechar", '"'),
-    }
-    text = ", ".join(
-        f"{name}='{value.replace(chr(39), chr(39) * 2)}'" for name, value in options.items()
+    """DuckDB told the dialect, where the rows begin and what the columns are called."""
+    dialect = {"delim": "delimiter", "quote": "quotechar", "escape": "escapechar"}
+    told = ", ".join(
+        f"{option}={literal(given.get(name, default))}"
+        for (option, name), default in zip(dialect.items(), (",", '"', '"'), strict=True)
     )
-    skip = given.get("preamble_lines", 0)
-    header = "true" if given.get("header_lines", 1) else "false"
-    return _duckdb(
+    names = [str(name) for name in given.get("column_names", ())]
+    width = len(names) or int(given.get("n_columns", 1))
+    columns = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(width))
+    skip = given.get("preamble_lines", 0) + given.get("header_lines", 1)
+    found = _duckdb(
         path,
-        f"{text}, skip={skip}, header={header}, all_varchar=true, null_padding=true, "
-        "ignore_errors=true, strict_mode=false, parallel=false, auto_detect=false, "
-        f"columns={_columns(given)}",
+        f"{told}, skip={skip}, header=false, auto_detect=false, columns={{{columns}}}, "
+        + _FORGIVING,
     )
-
-
-def _columns(given: Given) -> str:
-    names = given.get("column_names") or [f"c{at}" for at in range(given.get("n_columns", 1))]
-    return (
-        "{"
-        + ", ".join(
-            f"'{at}_{str(n).replace(chr(39), '')}': 'VARCHAR'" for at, n in enumerate(names)
-        )
-        + "}"
-    )
+    return Table(header=names, rows=found.rows)
 
 
 def _duckdb(path: Path, options: str) -> Table:
     with duckdb.connect() as connection:
-        result = connection.execute(f"select * from read_csv('{path}', {options})")
+        result = connection.execute(f"select * from read_csv({literal(str(path))}, {options})")
         header = [each[0] for each in result.description]
-        return Table(
-            header=header,
-            rows=[["" if cell is None else str(cell) for cell in row] for row in result.fetchall()],
-        )
+        rows = [["" if cell is None else str(cell) for cell in row] for row in result.fetchall()]
+        return Table(header=header, rows=rows)
 
 
 def clever(path: Path, given: Given) -> Table:
@@ -137,10 +130,7 @@ def polars_tolerant(path: Path, given: Given) -> Table:
     """polars with everything forgiving switched on."""
     import polars as pl
 
-    frame = pl.read_csv(
-        path, infer_schema=False, ignore_errors=True, truncate_ragged_lines=True,
-        missing_utf8_is_empty_string=True,
-    )  # fmt: skip
+    frame = pl.read_csv(path, infer_schema=False, ignore_errors=True, truncate_ragged_lines=True)
     return Table(header=frame.columns, rows=[[cell or "" for cell in row] for row in frame.rows()])
 
 
