@@ -31,7 +31,7 @@ def compare(
     """
     total = Comparison()
     with database(folder, threads=threads, memory=1 << 30) as db:
-        for shard in after.shards:
+        for shard in after.staged.shards:
             _run_both(db, before, after, shard=shard, field=field)
             total = _added(db, total, after, first=shard.first, limit=limit)
     return total

@@ -5,10 +5,7 @@ from dataclasses import dataclass, replace
 
 from engine.compiler.program import Program
 from engine.errors import CompileError
-from engine.intake.source import Shard, Source, Staged
-
-#: A table with no more bytes is looked at in one piece: its rules across rows need no second pass.
-ONE_PIECE = 384 << 20
+from engine.intake.source import Source, Staged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,15 +15,6 @@ class Part:
     program: Program
     staged: Staged
     table: int
-
-    @property
-    def shards(self) -> tuple[Shard, ...]:
-        """The pieces in which its rows are looked at, in order."""
-        shards = self.staged.shards
-        if len(shards) < 2 or shards[-1].end - shards[0].start > ONE_PIECE:
-            return shards
-        records = sum(each.records for each in shards)
-        return (replace(shards[0], end=shards[-1].end, records=records),)
 
     @property
     def file(self) -> str:
@@ -51,7 +39,21 @@ class Job:
     @property
     def shards(self) -> int:
         """In how many pieces its rows are looked at."""
-        return sum(len(part.shards) for part in self.parts)
+        return sum(len(part.staged.shards) for part in self.parts)
+
+
+def in_pieces(job: Job, size: int) -> Job:
+    """The job with every table of at most `size` bytes in one shard: it needs no pass for its keys."""
+    parts = tuple(replace(part, staged=_in_pieces(part.staged, size)) for part in job.parts)
+    return replace(job, parts=parts)
+
+
+def _in_pieces(staged: Staged, size: int) -> Staged:
+    shards = staged.shards
+    if len(shards) < 2 or shards[-1].end - shards[0].start > size:
+        return staged
+    whole = replace(shards[0], end=shards[-1].end, records=sum(each.records for each in shards))
+    return replace(staged, shards=(whole,))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -57,7 +57,7 @@ def scan(db: Database, job: Job, at: int, *, select: list[str], folder: Path) ->
     part = job.parts[at]
     names = ", ".join(f"{each} AS k{n}" for n, each in enumerate(select))
     paths = []
-    for shard in part.shards:
+    for shard in part.staged.shards:
         path = folder / f"keys-{at}-{shard.index}.parquet"
         if part.program.keyed:
             stage(db, part, shard)

@@ -8,12 +8,15 @@ from engine.accounting import Accounting
 from engine.errors import ExecutionError
 from engine.execute import across, files, keys
 from engine.execute.groups import groups
-from engine.execute.job import Job, Part, Wanted, ordered, wanted
+from engine.execute.job import Job, Part, Wanted, in_pieces, ordered, wanted
 from engine.execute.piece import Piece, Run, broken_rows, judge
 from engine.outcome import CellGroup, FileOutcome, Fill, Outcome, SheetOutcome
 from engine.shards import Database, database
 from plans.plan import Duplicates
 from plans.template import Severity
+
+#: Bytes of a table that are looked at at once; a larger one goes shard by shard.
+PIECE = 384 << 20
 
 Progress = Callable[[int, int], None]
 
@@ -26,12 +29,14 @@ def execute(
     write: bool = True,
     progress: Progress | None = None,
     memory: int = 1 << 30,
+    piece: int = PIECE,
 ) -> Outcome:
     """Run the programs over their tables, all files into `folder`; only inside the child process.
 
     Without `write` the rows are judged and nothing is kept of the valid ones. `progress` is told
     (records done, records in all).
     """
+    jobs = [in_pieces(job, piece) for job in jobs]
     total = sum(part.staged.records for job in jobs for part in job.parts)
     done = 0
 
@@ -105,7 +110,7 @@ def _sheet(run: Run, job: Job, known: across.Known) -> SheetOutcome:
     found: dict[int, tuple[CellGroup, ...]] = {}
     for at, part in list(enumerate(job.parts))[::step]:
         files.describe(run.db, part)
-        shards = part.shards[::step]
+        shards = part.staged.shards[::step]
         judged = [judge(run, job, at, shard=each, known=known) for each in shards]
         pieces[at] = (*judged[::step], *broken_rows(run, job, at))
         cells = [path for piece in pieces[at] for path in piece.cells]

@@ -63,7 +63,7 @@ def job(of: Template, *tables: Staged, first: int = 0, **more: Any) -> Job:
 
 def run(folder: Path, *jobs: Job, **options: Any) -> Outcome:
     folder.mkdir(exist_ok=True)
-    return execute(jobs, folder=folder, **options)
+    return execute(jobs, folder=folder, **{"piece": 0, **options})
 
 
 def cells(sheet: SheetOutcome) -> list[tuple[int, str | None, str, str | None]]:
@@ -321,6 +321,13 @@ def test_the_rows_done_are_told(tmp_path: Path) -> None:
     table = in_shards(many(tmp_path, 30), 10)
     run(tmp_path / "out", job(PEOPLE, table), progress=lambda *each: told.append(each))
     assert told == [(10, 30), (20, 30), (30, 30)]
+
+
+def test_small_tables_are_looked_at_in_one_piece(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    jobs = job(PEOPLE, in_shards(many(tmp_path, 30), 10))
+    run(tmp_path / "out", jobs, piece=1 << 20, progress=lambda *each: told.append(each))
+    assert told == [(30, 30)]
 
 
 def test_an_empty_table_gives_an_empty_sheet(tmp_path: Path) -> None:
