@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from dataclasses import astuple, replace
 from itertools import chain, count
 
+import duckdb
+
 from engine.binding import Binding
 from engine.compiler import across, checks, types
 from engine.compiler.codes import folded
 from engine.compiler.expressions import text
 from engine.compiler.feeds import Feed, Key, cells_text, feeds, piled, project
 from engine.compiler.program import CellCode, Check, Output, Program
+from engine.errors import CompileError
 from engine.intake.source import Source
 from plans.plan import ExtraColumns, SheetPlan
 from plans.template import FieldType, OnInvalid, Severity, Template
@@ -112,8 +115,14 @@ def _settled(feed: Feed) -> str:
 
 
 def _default(feed: Feed) -> str:
-    value = feed.default
-    return types.typed(feed.field, text(value)) if value is not None else "NULL"
+    """SQL of what stands in for bad values; CompileError when it is none of the field's type."""
+    value = types.typed(feed.field, text(str(feed.default)))
+    with duckdb.connect() as db:
+        known = db.execute(f"SELECT {value}").fetchall() != [(None,)]
+    if feed.default is None or not known:
+        name, kind = feed.field.name, feed.field.type
+        raise CompileError(f"field {name!r}: the default {feed.default!r} is no {kind}")
+    return value
 
 
 def _cell_checks(feed: Feed, numbers: Iterator[int]) -> Conditions:
@@ -182,8 +191,6 @@ def _bad(fed: tuple[Feed, ...], cells: tuple[Conditions, ...], rows: Conditions)
             tests.append(f"e{feed.at} <> 0")
         elif rejecting:
             tests.append(f"e{feed.at} IN ({', '.join(rejecting)})")
-        if some and feed.on_invalid is OnInvalid.DEFAULT:
-            tests.append(f"(e{feed.at} <> 0 AND f{feed.at} IS NULL)")
     return f"{' OR '.join(tests) or 'FALSE'} AS bad"
 
 

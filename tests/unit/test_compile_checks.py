@@ -114,10 +114,14 @@ def test_a_bad_cell_does_what_its_policy_says() -> None:
     assert one("many") == (None, True, listed)
     assert one("many", on_invalid="empty") == (None, False, listed)
     assert one("many", on_invalid="default", default="7") == (7, False, listed)
-    assert one("many", on_invalid="default", default="seven") == (None, True, listed)
     assert one("many", on_invalid="warn") == (None, False, listed)
     assert one("12", on_invalid="warn") == (12, False, [(CellCode.MAX, "12")])
     assert one("many", on_invalid="stop") == (None, True, listed)
+
+
+def test_a_default_that_is_no_value_of_the_type_is_refused() -> None:
+    with pytest.raises(CompileError, match="field 'x': the default 'seven' is no integer"):
+        one("many", on_invalid="default", default="seven")
 
 
 def test_a_default_fills_empty_cells_unless_it_is_for_bad_ones() -> None:
