@@ -34,7 +34,8 @@ fuzz: $(READY)  ## the API fuzzer at length: FUZZ_EXAMPLES=50 of each operation
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),50) $(BIN)/python -m pytest -s --timeout 3600 tests/contract/test_api_fuzz.py
 
 KILLS ?= 50
-faults: $(READY)  ## kill workers KILLS times on each database, then check every invariant
+faults: $(READY)  ## break everything on purpose, then kill workers KILLS times on each database
+	$(BIN)/python -m pytest --timeout 900 tests/faults
 	$(BIN)/python tests/chaos.py --kills $(KILLS)
 
 check: $(READY)  ## format, lint, types, import contracts

@@ -6,6 +6,7 @@ is not its business but that of the guarded updates in engine.store.runs.
 
 import logging
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -30,7 +31,7 @@ from engine.settings import Settings
 from engine.store import companies, executors, plans, runs, uploads
 from engine.store.database import is_busy, transaction
 from engine.store.migrate import migrate
-from engine.turns import take_turn
+from engine.turns import scratch_root, take_turn
 
 log = logging.getLogger(__name__)
 
@@ -251,6 +252,7 @@ class Worker:
             gone = executors.silent(c, seconds=self.work.settings.dead_seconds)
         for executor in gone:
             self._recover([executor])
+            shutil.rmtree(scratch_root(self.work.settings) / executor, ignore_errors=True)
             with transaction(self.work.engine, "reap") as c:
                 executors.leave(c, executor, silent_seconds=self.work.settings.dead_seconds)
 
