@@ -14,7 +14,7 @@ from api.errors import ApiError, Code
 from api.once import OnlyOnce
 from api.operations import op
 from api.routes.companies import source_of
-from api.routes.documents import read_plan, read_template, read_version
+from api.routes.documents import read_plan, read_template, read_version, shipped
 from api.schemas.bodies import Page, UrlCount
 from api.schemas.plans import (
     CheckPlan,
@@ -247,7 +247,8 @@ def _known(c: sqlalchemy.Connection, by: Caller) -> list[Template]:
 def _with_known(
     c: sqlalchemy.Connection, by: Caller, given: tuple[str | Template, ...]
 ) -> list[Template]:
-    named = {each.template: each for each in (*_known(c, by), *map(read_template, given))}
+    every = (*shipped(), *_known(c, by), *map(read_template, given))
+    named = {each.template: each for each in every}
     return list(named.values())
 
 

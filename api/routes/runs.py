@@ -19,7 +19,8 @@ from api.once import OnlyOnce
 from api.operations import op
 from api.schemas.bodies import Page, UrlCount
 from api.schemas.imports import DecisionBody
-from api.schemas.runs import EventBody, ProposalBody, RunBody, event_body, proposal_body, run_body
+from api.schemas.proposals import ProposalBody, proposal_body
+from api.schemas.runs import EventBody, RunBody, event_body, run_body
 from api.schemas.webhooks import EventType
 from api.waiting import Prefer, told, waited, wished
 from engine import decisions

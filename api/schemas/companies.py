@@ -52,7 +52,7 @@ class NewTemplate(Body):
     """A template as YAML text or as an object; the same name again makes its next version."""
 
     document: str | Template = Field(
-        description="YAML or JSON text, or the object itself",
+        description="YAML or JSON text, the object itself, or the name of one that ships",
         examples=["template: contacts\nfields:\n  - name: email\n    type: email\n"],
     )
 

@@ -21,7 +21,11 @@ Number = Annotated[int, Field(strict=True, ge=1, le=1_000_000, examples=[2]), IN
 
 _DOCUMENT = "plan: crm\nsheets:\n  - template: contacts\n    columns:\n      - field: email\n        from: Email\n"
 Document = Annotated[
-    str | Plan, Field(description="YAML or JSON text, or the object itself", examples=[_DOCUMENT])
+    str | Plan,
+    Field(
+        description="YAML or JSON text, the object itself, or the name of one that ships",
+        examples=[_DOCUMENT],
+    ),
 ]
 Templates = Annotated[
     tuple[str | Template, ...],
