@@ -60,6 +60,12 @@ def confirmed(folder: Path) -> Confirmed:
     return {source: sorted(pairs) for source, pairs in found.items()}
 
 
+def merged(known: Sequence[Confirmed]) -> Confirmed:
+    """What several folders confirm, together."""
+    every = {source for each in known for source in each}
+    return {s: sorted({pair for each in known for pair in each.get(s, ())}) for s in sorted(every)}
+
+
 def dictionaries(known: Confirmed) -> list[Learned]:
     """For every fold of sources what all other sources confirmed."""
     return [learn(_memory(known, at), template="addresses") for at in range(FOLDS)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.binding import LEAST, Pass
 from engine.binding.score import Model, pair_features, scores
 from evals.fit import Sample, fit
 from evals.tasks import Task
@@ -36,6 +37,7 @@ class Figures:
     mrr: float
     bound: float  #: share of the matched columns that are bound, rightly
     precision: float  #: of the bound ones
+    applied: float  #: precision of those that would be applied unasked
     false_positives: float  #: share of the unmatched columns that are bound
     f1: float
     ece: float
@@ -79,6 +81,7 @@ def figures(told: Sequence[Guess]) -> Figures:
         mrr=_mean([1 / each.rank for each in matched]),
         bound=recall,
         precision=precision if bound else 1.0,
+        applied=_mean([each.right for each in told if each.sure >= LEAST[Pass.FUZZY]]) or 1.0,
         false_positives=_mean([each.sure >= BOUND for each in unmatched]),
         f1=2 * precision * recall / max(precision + recall, 1e-9),
         ece=calibration([(each.sure, each.right) for each in told]),

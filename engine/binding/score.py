@@ -24,6 +24,8 @@ NEAREST = 20
 MANY = 20_000
 _FAR = -12.0
 RIVALS = 4
+#: Two fields this close for one column are equals.
+TIE = 0.02
 
 Matrix = NDArray[np.float64]
 
@@ -67,7 +69,11 @@ def scores(
         return Scores(logits=empty, sure=empty)
     table = pair_features(fields, columns, fits=fits, learned=learned)
     logits = table @ np.array(model.pair[:-1]) + model.pair[-1]
-    return Scores(logits=logits, sure=_logistic(final_features(logits) @ np.array(model.final)))
+    figures = final_features(logits)
+    sure = _logistic(figures @ np.array(model.final))
+    # The tasks hardly have ties, so the model never learned that of two equals neither is sure.
+    tied = np.abs(figures[..., 1]) < TIE
+    return Scores(logits=logits, sure=np.where(tied, np.minimum(sure, 0.5), sure))
 
 
 def pair_features(

@@ -40,7 +40,7 @@ from plans.template import FieldType, Template, TemplateField
 from plans.versions import PlanVersion
 
 __all__ = [
-    "Adviser", "Budget", "DataMode", "Exchange", "Models", "Status", "Suggested", "adviser", "suggest",
+    "Adviser", "Answer", "Budget", "DataMode", "Exchange", "Models", "Status", "Suggested", "adviser", "confidence", "suggest",
 ]  # fmt: skip
 
 PROMPT_VERSION = "columns-1"
@@ -312,7 +312,7 @@ def _rebind(left: Open, match: Match, *, prior: float, model: str) -> Repair:
         changes=(change,),
         summary=f"Feed {match.field} from column {clean(header)!r}",
         evidence=f"{model or 'the model'} chose it; by itself the data says {prior:.2f}",
-        confidence=_confidence(prior),
+        confidence=confidence(prior),
         by="model",
     )
 
@@ -332,7 +332,7 @@ def _meaning(left: Open, field: TemplateField, values: dict[str, str], *, model:
     )
 
 
-def _confidence(prior: float) -> float:
+def confidence(prior: float) -> float:
     """The data's odds, raised by the model's word: confidence is computed, never asked."""
     prior = min(max(prior, 0.05), 0.95)
     odds = WORD * prior / (1 - prior)
