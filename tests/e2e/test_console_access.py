@@ -85,6 +85,37 @@ def test_any_brand_colour_stays_readable(
                 assert violations(page) == [], (name, scheme)
 
 
+FOCUSABLE = """
+[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]')]
+  .filter(each => !each.disabled && each.checkVisibility() && each.getClientRects().length)
+  .filter(each => each.type !== 'radio' || each.checked || !document.querySelector(`input[name="${CSS.escape(each.name)}"]:checked`)
+    && each === document.querySelector(`input[name="${CSS.escape(each.name)}"]`))
+  .map((each, at) => { each.dataset.stop = at; return at })
+"""
+FOCUSED = """
+(() => { const each = document.activeElement, shown = each.matches('.option > input') ? each.parentElement : each;
+  const style = getComputedStyle(shown);
+  return [Number(each.dataset.stop ?? -1), style.outlineStyle !== 'none' && style.outlineWidth !== '0px'] })()
+"""
+
+
+def test_everything_is_reached_by_keyboard_and_its_focus_is_seen(
+    there: Site, chromium: Browser, paths: dict[str, str]
+) -> None:
+    with visitor(chromium) as (page, watch):
+        sign_in(page, there)
+        for name, path in paths.items():
+            page.goto(there.url + path)
+            wanted, met = set(page.evaluate(FOCUSABLE)), set()
+            for _ in range(len(wanted) + 10):
+                page.keyboard.press("Tab")
+                stop, visible = page.evaluate(FOCUSED)
+                met.add(stop)
+                assert stop < 0 or visible, f"{name}: the focus on stop {stop} cannot be seen"
+            assert wanted <= met, f"{name}: the keyboard misses {sorted(wanted - met)}"
+        watch.errors.clear()
+
+
 def test_theme_switch_is_kept(there: Site, chromium: Browser) -> None:
     with visitor(chromium, color_scheme="light") as (page, _):
         page.goto(f"{there.url}/console/sign-in")

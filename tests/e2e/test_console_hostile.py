@@ -71,7 +71,8 @@ def attack() -> str:
     lines = csv.writer(out)
     lines.writerow(["Email", "Name", "Status", "Signed", *INJECTIONS])
     for n, text in enumerate(INJECTIONS):
-        lines.writerow([f"p{n}@example.org", text, text, text, *INJECTIONS])
+        further = [f"{n} {each}" for each in INJECTIONS]
+        lines.writerow([f"p{n}@example.org", text, text, text, *further])
     return out.getvalue()
 
 
@@ -122,6 +123,8 @@ def test_preview_of_a_hostile_file_shows_text(
         page.goto(link(there, there.add_company(INJECTIONS[0])))
         page.get_by_label("Files", exact=True).set_input_files(file)
         page.get_by_role("button", name="Next: check the columns").click()
+        page.get_by_role("heading", name="Did we understand your columns?").wait_for()
+        page.wait_for_load_state()
         assert open_everything(page) > 50
         assert page.evaluate(FOREIGN) == []
 
