@@ -1,7 +1,7 @@
 """One shard through its program, the rules across rows and into its files."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.accounting import Accounting
 from engine.execute import across, files
 from engine.execute.job import Job, Part, Wanted, columns
-from engine.execute.stage import stage
+from engine.execute.stage import judging, stage
 from engine.intake.source import Shard
 from engine.shards import BadRecord, Database
 from plans.template import OnInvalid
@@ -43,13 +43,13 @@ def judge(run: Run, job: Job, at: int, *, shard: Shard, known: across.Known) -> 
     part, db = job.parts[at], run.db
     name = f"{at:03}-{shard.index:05}"
     stem = run.folder / f"{job.sheet}-{name}"
-    unread = stage(db, part, shard)
+    offers = {want: run.wants[want] for want in run.wants if want.template == job.template}
+    unread = stage(db, part, shard, only=_needed(run, part, offers))
     _set_aside(db, unread)
     across.apply(db, part.program, known, shard=name)
     _watch(run, at, part=part, shard=shard)
-    for want, table in run.wants.items():
-        if want.template == job.template:
-            _offer(db, part, want, table)
+    for want, table in offers.items():
+        _offer(db, part, want, table)
     cells = [_whole(f"{stem}.cells.parquet", partial(files.write_cells, db, part, shard))]
     if unread:
         row = part.staged.source_row
@@ -64,7 +64,7 @@ def judge(run: Run, job: Job, at: int, *, shard: Shard, known: across.Known) -> 
         csv.append(_whole(f"{stem}.csv", write))
     piece = Piece(
         accounting=_accounting(db),
-        fill=files.fill(db, part.program),
+        fill=files.fill(db, part.program) if run.write else (),
         cells=tuple(cells),
         parquet=tuple(parquet),
         csv=tuple(csv),
@@ -84,6 +84,14 @@ def broken_rows(run: Run, job: Job, at: int) -> tuple[Piece, ...]:
     path = f"{run.folder / job.sheet}-{at:03}.broken.parquet"
     cells = _whole(path, partial(files.write_broken, run.db, part, rows))
     return (Piece(accounting=Accounting(invalid=part.staged.source.broken), cells=(cells,)),)
+
+
+def _needed(run: Run, part: Part, offers: Iterable[Wanted]) -> tuple[str, ...]:
+    """Columns of the stage: all to write them, else those by which rows are judged."""
+    if run.write:
+        return ("*",)
+    offered = [name for want in offers for name in columns(part.program, want.fields)]
+    return judging(part.program, offered)
 
 
 def _set_aside(db: Database, unread: tuple[BadRecord, ...]) -> None:

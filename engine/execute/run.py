@@ -127,7 +127,7 @@ def _sheet(run: Run, job: Job, known: across.Known) -> SheetOutcome:
         groups=told,
         cells=sum(each.cells for each in told if each.severity is Severity.ERROR),
         warnings=sum(each.cells for each in told if each.severity is Severity.WARNING),
-        coverage=_coverage(job, pieces),
+        coverage=_coverage(job, pieces) if run.write else (),
         valid_parquet=tuple(path for piece in whole for path in piece.parquet),
         valid_csv=tuple(path for piece in whole for path in piece.csv),
         invalid_cells=tuple(path for each in outcomes for path in each.cells),

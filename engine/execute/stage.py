@@ -1,5 +1,7 @@
 """One shard through its program into the table "stage", lookups joined in the records' order."""
 
+import re
+from collections.abc import Iterable
 from functools import partial
 
 from engine.compiler.program import Program
@@ -8,21 +10,35 @@ from engine.intake.source import Shard
 from engine.shards import BadRecord, Database, assert_ordered, load
 
 
-def stage(db: Database, part: Part, shard: Shard) -> tuple[BadRecord, ...]:
-    """Fill "stage" with the shard's records: row id N is record N. Gives the unreadable ones."""
-    create = partial(_create, db, part.program)
+def stage(
+    db: Database, part: Part, shard: Shard, *, only: Iterable[str] = ("*",)
+) -> tuple[BadRecord, ...]:
+    """Fill "stage" with the shard's records: row id N is record N. Gives the unreadable ones.
+
+    `only`: the columns that are needed.
+    """
+    select = f"SELECT {', '.join(only)} FROM ({part.program.stage})"
+    create = partial(_create, db, part.program, f"CREATE TABLE stage AS {select}")
     return load(db, part.staged, shard, build=create, table="stage")
 
 
-def _create(db: Database, program: Program) -> None:
+def judging(program: Program, offered: Iterable[str]) -> tuple[str, ...]:
+    """The stage's columns without which rows cannot be judged; `offered` to other sheets besides."""
+    rules = [each for rule in program.across for each in (rule.key, rule.raw)]
+    if program.identity:
+        rules += [program.identity, program.identity_raw]
+    named = re.findall(r"\b(?:f|raw)[0-9]+\b", " ".join(rules))
+    return tuple(dict.fromkeys((*named, *offered, "bad", "errs")))
+
+
+def _create(db: Database, program: Program, create: str) -> None:
     db.run("DROP TABLE IF EXISTS stage")
     if program.keyed:
         _look_up(db, program)
-        db.run(f"CREATE TABLE stage AS {program.stage}")
+        db.run(create)
         db.run("DROP VIEW looked")
         db.run("DROP TABLE keyed")
         return
-    create = f"CREATE TABLE stage AS {program.stage}"
     assert_ordered(db, create)
     db.run(create)
 

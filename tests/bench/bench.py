@@ -90,6 +90,9 @@ def imported(folder: Path, table: Path, users: Path, *, bad: int, rows: int) -> 
         "execute and report anew", partial(bench_steps.judged, revised, work / "again", write=True)
     )
     checked(meter("validate", partial(judge, work / "validated", write=False)), rows, bad)
+    texts = bench_steps.as_text(tables, jobs)
+    told = meter("validate as the peers do", partial(bench_steps.judged, texts, work / "text", write=False))  # fmt: skip
+    checked(told, rows, bad)
     for threads in (1, 4) if rows <= 1_000_000 else ():
         name = f"validate, {threads} threads"
         checked(meter(name, partial(judge, work / name, write=False, threads=threads), threads=threads), rows, bad)  # fmt: skip
@@ -105,7 +108,7 @@ def imported(folder: Path, table: Path, users: Path, *, bad: int, rows: int) -> 
         "with_profile_and_binding_cpu_ratio": first / min(floors),
         "rerun_ratio": again / first,
         "rss_mib": max(ours) / (1 << 20),
-        "validate_cpu": meter.cpu("stage", "validate"),
+        "validate_cpu": meter.cpu("stage", "validate as the peers do"),
     }
 
 

@@ -7,6 +7,7 @@ a reference to another file: about 275 bytes a row.
 from pathlib import Path
 
 import duckdb
+from bench_peers import HEADERS, LONGEST, PATTERNS, REFERENCE, REQUIRED, UNIQUE
 
 from plans.plan import SheetPlan
 from plans.template import Template
@@ -21,11 +22,6 @@ COUNTRIES = {
     "AT": "Austria", "DK": "Denmark", "NO": "Norway", "PT": "Portugal",
 }  # fmt: skip
 FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d %b %Y")
-HEADERS = (
-    "Ext ID", "UUID", "Company", "Domain", "E-mail", "Phone", "Website", "Employees", "Founded",
-    "Revenue", "Created", "Country", "Owner", "Tags", "Notes",
-)  # fmt: skip
-
 #: For each column the SQL of a good and of a bad value of record `i` (0-based; `r` is its source row).
 _GOOD_BAD = (
     ("CASE WHEN i > 0 AND (hash(i, 99) % 1000)::BIGINT = 0 THEN 'C-' || lpad((i - 1)::VARCHAR, 8, '0') ELSE 'C-' || lpad(i::VARCHAR, 8, '0') END", "'X' || i"),
@@ -131,4 +127,32 @@ USER = Template.model_validate(
 )
 USER_SHEET = SheetPlan.model_validate(
     {"template": "users", "columns": [{"field": "email", "from": "email"}]}
+)
+
+#: The rules as the peers are given them: patterns on the text as it stands, nothing converted.
+TEXT_TEMPLATE = Template.model_validate(
+    {
+        "template": "companies",
+        "fields": [
+            {
+                "name": field.name,
+                "type": "reference" if header == REFERENCE else "string",
+                "references": {"template": "users", "field": "email"} if header == REFERENCE else None,
+                "required": header in REQUIRED,
+                "unique": header == UNIQUE,
+                "pattern": PATTERNS.get(header),
+                "max_length": LONGEST.get(header),
+            }
+            for field, header in zip(TEMPLATE.fields, HEADERS, strict=True)
+        ],
+    }
+)  # fmt: skip
+TEXT_SHEET = SheetPlan.model_validate(
+    {
+        "template": "companies",
+        "columns": [
+            {"field": field.name, "from": header}
+            for field, header in zip(TEMPLATE.fields, HEADERS, strict=True)
+        ],
+    }
 )

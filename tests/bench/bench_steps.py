@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
-from bench_data import SHEET, TEMPLATE, USER, USER_SHEET
+from bench_data import SHEET, TEMPLATE, TEXT_SHEET, TEXT_TEMPLATE, USER, USER_SHEET
 
 from engine.binding import Binding, Bound, Pass, bind
 from engine.compiler.program import Program
@@ -36,6 +36,11 @@ def bound(tables: tuple[Staged, Staged]) -> tuple[Job, Job]:
     return _job(USER_SHEET, USER, tables[0], 0), _job(SHEET, TEMPLATE, tables[1], 1)
 
 
+def as_text(tables: tuple[Staged, Staged], jobs: tuple[Job, Job]) -> tuple[Job, Job]:
+    """The peers' rules: patterns on the text as it stands."""
+    return jobs[0], _compiled(TEXT_SHEET, TEXT_TEMPLATE, tables, jobs)
+
+
 def _job(sheet: SheetPlan, template: Template, staged: Staged, table: int) -> Job:
     binding = bind(sheet, template, staged.source, profile(staged))
     program = compile_sheet(
@@ -48,18 +53,19 @@ def _job(sheet: SheetPlan, template: Template, staged: Staged, table: int) -> Jo
 def revised(tables: tuple[Staged, Staged], jobs: tuple[Job, Job]) -> tuple[Job, Job]:
     """Both jobs after an approved change: one more date format."""
     change = AddFormats(sheet="companies", field="created", formats=("%Y/%m/%d",))
-    plan = Plan(plan="bench", sheets=(SHEET,))
-    sheet, staged = apply(plan, change).sheet("companies"), tables[1]
-    (old,) = jobs[1].parts
-    program = compile_sheet(
-        sheet,
-        TEMPLATE,
-        bound_as(old.program),
-        staged.source,
-        width=staged.width,
-        delimiter=staged.delimiter,
-    )
-    return jobs[0], replace(jobs[1], parts=(replace(old, program=program),))
+    plan = apply(Plan(plan="bench", sheets=(SHEET,)), change)
+    return jobs[0], _compiled(plan.sheet("companies"), TEMPLATE, tables, jobs)
+
+
+def _compiled(
+    sheet: SheetPlan, template: Template, tables: tuple[Staged, Staged], jobs: tuple[Job, Job]
+) -> Job:
+    """The second job with another plan and the binding it had."""
+    (old,), staged = jobs[1].parts, tables[1]
+    source, binding = staged.source, bound_as(old.program)
+    width, delimiter = staged.width, staged.delimiter
+    program = compile_sheet(sheet, template, binding, source, width=width, delimiter=delimiter)
+    return replace(jobs[1], parts=(replace(old, program=program),))
 
 
 def bound_as(program: Program) -> Binding:
