@@ -168,8 +168,9 @@ def _keep(run: FolderRun, out: Path, work: Box) -> FolderRun:
     shutil.rmtree(out / "results", ignore_errors=True)
     target = out.resolve() / "results"
     work.call(partial(results, folder=target, safe=run.safe), run.attempt, run.tables)
-    for made in (*out.glob("out-*"), out / "trial"):
-        shutil.rmtree(made, ignore_errors=True)
+    if run.status is not Status.NEEDS_ATTENTION:
+        for made in (*out.glob("out-*"), out / "trial"):
+            shutil.rmtree(made, ignore_errors=True)
     (out / "plan.yaml").write_text(dump(run.attempt.version.plan), "utf-8")
     state = out / "run.json.part"
     state.write_bytes(_RUN.dump_json(run))
