@@ -19,7 +19,7 @@ demo: $(READY)  ## import a CRM export, drift it, heal it, answer its questions
 	$(BIN)/reknit demo
 
 test: $(READY)  ## every test but benchmarks and faults
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 evals: $(READY)  ## score mapping and healing (FOLDERS="…" for other task files)
 	$(BIN)/python -m evals $(FOLDERS) $(ARGS)
@@ -28,7 +28,7 @@ evals-intake: $(READY)  ## score reading hard files, beside other readers (FOLDE
 	$(BIN)/python -m evals.intake $(FOLDER) $(ARGS)
 
 screenshots: $(READY)  ## pictures of every page into out/screenshots (needs chromium)
-	$(BIN)/python tests/console_screenshots.py out/screenshots
+	$(BIN)/python tests/console_screenshots.py out/screenshots $(ARGS)
 
 fuzz: $(READY)  ## the API fuzzer at length: FUZZ_EXAMPLES=50 of each operation
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),50) $(BIN)/python -m pytest -s --timeout 3600 tests/contract/test_api_fuzz.py
