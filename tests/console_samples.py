@@ -3,47 +3,28 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from api.console.look import render
+from api.console.account_views import (
+    PlanRow,
+    VersionRow,
+)
 from api.console.views import (
-    AuditPage,
-    AuditRow,
     CellRow,
-    CellsPage,
     ColumnRow,
-    CompaniesPage,
-    CompanyPage,
     CompanyRow,
-    ContextPage,
-    DeliveryRow,
     DriftRow,
-    EndpointRow,
     ExchangeRow,
     FieldRow,
     FileCounts,
-    FileRow,
     GroupRow,
-    KeyRow,
-    KeysPage,
     MappingPage,
     MappingSheet,
     Moment,
     OptionRow,
-    PlanPage,
-    PlanRow,
-    PublicationRow,
     QuestionRow,
     RepairRow,
-    ReplayRow,
-    ReviewPage,
-    RunPage,
     RunRow,
-    RunsPage,
     SheetCounts,
-    SheetRow,
     Shell,
-    VersionPage,
-    VersionRow,
-    WebhooksPage,
 )
 from engine.accounting import Accounting
 from engine.model import Artifact, Progress, RunStatus, Scope
@@ -54,7 +35,7 @@ NOW = datetime(2026, 11, 22, 9, 41, 12, tzinfo=UTC)
 COUNTS = Accounting(read=48_211, valid=46_902, invalid=1_104, duplicate=187, skipped=18)
 
 
-def _run(status: RunStatus, **changes: object) -> RunRow:
+def run_row(status: RunStatus, **changes: object) -> RunRow:
     row = RunRow(
         id="run_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
         company="co_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
@@ -267,23 +248,23 @@ SHEETS = (
         files=(FileCounts(file="companies.xlsx", accounting=Accounting(read=1_211, valid=1_211)),),
     ),
 )
-WAITING = _run(RunStatus.NEEDS_ATTENTION)
+WAITING = run_row(RunStatus.NEEDS_ATTENTION)
 RUNS = (
     WAITING,
-    _run(RunStatus.RUNNING, company_name="Bakkerij de Vries", accounting=Accounting()),
-    _run(
+    run_row(RunStatus.RUNNING, company_name="Bakkerij de Vries", accounting=Accounting()),
+    run_row(
         RunStatus.COMPLETED,
         company_name="Ateliers Lefèvre",
         files=(),
         accounting=Accounting(read=930, valid=930),
     ),
-    _run(
+    run_row(
         RunStatus.FAILED,
         company_name="Northwind Traders",
         accounting=Accounting(read=12_000, valid=2_000, invalid=10_000),
         files=("export (3).csv",),
     ),
-    _run(
+    run_row(
         RunStatus.CANCELED,
         company_name="Ōsaka Precision Tools",
         accounting=Accounting(),
@@ -332,391 +313,71 @@ SHELL = Shell(
     waiting=2,
     scopes=frozenset(str(scope) for scope in Scope),
 )
-
-
-def _shell(section: str) -> Shell:
-    return replace(SHELL, section=section)
-
-
-def pages() -> dict[str, str]:
-    """Name → HTML of every page."""
-    run_page = RunPage(
-        run=WAITING,
-        sheets=SHEETS,
-        drifts=DRIFTS,
-        heals=(HEAL,),
-        groups=GROUPS,
-        moments=MOMENTS,
-        downloads=FILES,
-        questions=2,
-        summary="1,104 of 48,211 rows need a decision",
-        error=None,
-        sequence=9,
-        can_cancel=True,
-        exchanges=(EXCHANGE,),
+CELLS = tuple(
+    CellRow(
+        file="contacts-2026-11.csv",
+        sheet="contacts",
+        row=number,
+        column=column,
+        field=field,
+        code=code,
+        message=message,
+        value=raw,
     )
-    completed = replace(
-        run_page, run=_run(RunStatus.COMPLETED, finished_at=NOW), questions=0, can_cancel=False
+    for number, column, field, code, message, raw in (
+        (17, "Lifecycle Stage", "status", "not_allowed", "is not one of: lead, customer", "Klant"),
+        (44, "Lifecycle Stage", "status", "not_allowed", "is not one of: lead, customer", " Interessent\t"),
+        (131, "Created On", "created_on", "not_a_date", "is not a date", "31.04.2026"),
+        (209, None, None, "broken_row", "has 3 cells where 14 are expected", "Zürich;\"Meier;x"),
     )
-    running = replace(
-        run_page,
-        run=RUNS[1],
-        sheets=(),
-        drifts=(),
-        heals=(),
-        groups=(),
-        downloads=(),
-        questions=0,
-        summary="",
-        moments=MOMENTS[2:],
-    )
-    failed = replace(
-        run_page,
-        run=RUNS[3],
-        error="The file “export (3).csv” is encrypted. Save it without a password and send it again.",
-        questions=0,
-        can_cancel=False,
-    )
-    review = ReviewPage(
-        run=WAITING,
-        proposal="prop_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
-        etag="e" * 64,
-        summary="1,104 of 48,211 rows need a decision",
-        repairs=(REPAIR,),
-        questions=QUESTIONS,
-        changes=DIFFS,
-        valid_after=47_995,
-        parts=3,
-        source="HubSpot",
-        can_decide=True,
-        can_widen=True,
-        exchanges=(EXCHANGE,),
-    )
-    cells = tuple(
-        CellRow(
-            file="contacts-2026-11.csv",
+)  # fmt: skip
+MAPPING = MappingPage(
+    run=WAITING,
+    can_edit=True,
+    sheets=(
+        MappingSheet(
             sheet="contacts",
-            row=number,
-            column=column,
-            field=field,
-            code=code,
-            message=message,
-            value=raw,
-        )
-        for number, column, field, code, message, raw in (
-            (17, "Lifecycle Stage", "status", "not_allowed", "is not one of: lead, customer", "Klant"),
-            (44, "Lifecycle Stage", "status", "not_allowed", "is not one of: lead, customer", " Interessent\t"),
-            (131, "Created On", "created_on", "not_a_date", "is not a date", "31.04.2026"),
-            (209, None, None, "broken_row", "has 3 cells where 14 are expected", "Zürich;\"Meier;x"),
-        )
-    )  # fmt: skip
-    return {
-        "sign-in": render("sign_in.html", error="This key opens nothing.", csrf="c", next=""),
-        "runs": render(
-            "runs.html",
-            shell=SHELL,
-            page=RunsPage(runs=RUNS, status="", counts={"needs_attention": 2}, older="?before=x"),
-        ),
-        "runs-empty": render(
-            "runs.html", shell=SHELL, page=RunsPage(runs=(), status="", counts={}, older=None)
-        ),
-        "run": render("run.html", shell=SHELL, page=run_page),
-        "run-completed": render("run.html", shell=SHELL, page=completed),
-        "run-running": render("run.html", shell=SHELL, page=running),
-        "run-failed": render("run.html", shell=SHELL, page=failed),
-        "review": render("review.html", shell=SHELL, page=review),
-        "cells": render(
-            "cells.html",
-            shell=SHELL,
-            page=CellsPage(
-                run=WAITING,
-                cells=cells,
-                groups=GROUPS,
-                chosen={"field": "status"},
-                total=1_113,
-                next="?place=0:99",
-                back=None,
-            ),
-        ),
-        "row": render(
-            "context.html",
-            shell=SHELL,
-            page=ContextPage(
-                run=WAITING,
-                file="contacts-2026-11.csv",
-                sheet="contacts",
-                row=17,
-                columns=(
-                    "First Name",
-                    "Last Name",
-                    "E-Mail-Adresse",
-                    "Lifecycle Stage",
-                    "Created On",
+            file="contacts-2026-11.csv",
+            fields=(
+                FieldRow(
+                    field="email",
+                    title="E-mail",
+                    type="email",
+                    required=True,
+                    columns=(2,),
+                    by="values",
+                    score=0.99,
+                    evidence="98.7 % of the values are e-mail addresses.",
+                    runner_up="Website (0 %)",
                 ),
-                rows=tuple(
-                    (
-                        number,
-                        (
-                            "Jürgen",
-                            "Groß",
-                            "j.gross@moebel-schroeder.example",
-                            "Klant" if number == 17 else "customer",
-                            "2026-11-03",
-                        ),
-                    )
-                    for number in range(14, 21)
+                FieldRow(
+                    field="last_name",
+                    title="Last name",
+                    type="string",
+                    required=True,
+                    columns=(1,),
+                    by="exact",
+                    score=1.0,
+                    evidence="The header is “Last Name”.",
+                    runner_up=None,
                 ),
-                cells=cells[:1],
-                bad=frozenset({3}),
-            ),
-        ),
-        "mapping": render(
-            "mapping.html",
-            shell=SHELL,
-            page=MappingPage(
-                run=WAITING,
-                can_edit=True,
-                sheets=(
-                    MappingSheet(
-                        sheet="contacts",
-                        file="contacts-2026-11.csv",
-                        fields=(
-                            FieldRow(
-                                field="email",
-                                title="E-mail",
-                                type="email",
-                                required=True,
-                                columns=(2,),
-                                by="values",
-                                score=0.99,
-                                evidence="98.7 % of the values are e-mail addresses.",
-                                runner_up="Website (0 %)",
-                            ),
-                            FieldRow(
-                                field="last_name",
-                                title="Last name",
-                                type="string",
-                                required=True,
-                                columns=(1,),
-                                by="exact",
-                                score=1.0,
-                                evidence="The header is “Last Name”.",
-                                runner_up=None,
-                            ),
-                            FieldRow(
-                                field="phone",
-                                title="Phone",
-                                type="phone",
-                                required=False,
-                                columns=(),
-                                by="",
-                                score=0.0,
-                                evidence="No column fits.",
-                                runner_up=None,
-                            ),
-                        ),
-                        columns=(
-                            ColumnRow(index=0, header="First Name", used_by=()),
-                            ColumnRow(index=1, header="Last Name", used_by=("last_name",)),
-                            ColumnRow(index=2, header="E-Mail-Adresse", used_by=("email",)),
-                        ),
-                    ),
+                FieldRow(
+                    field="phone",
+                    title="Phone",
+                    type="phone",
+                    required=False,
+                    columns=(),
+                    by="",
+                    score=0.0,
+                    evidence="No column fits.",
+                    runner_up=None,
                 ),
             ),
-        ),
-        "companies": render(
-            "companies.html",
-            shell=_shell("companies"),
-            page=CompaniesPage(
-                companies=(
-                    COMPANY,
-                    replace(COMPANY, name="Bakkerij de Vries", last=None, external_id=None),
-                ),
-                archived=False,
-                older=None,
+            columns=(
+                ColumnRow(index=0, header="First Name", used_by=()),
+                ColumnRow(index=1, header="Last Name", used_by=("last_name",)),
+                ColumnRow(index=2, header="E-Mail-Adresse", used_by=("email",)),
             ),
         ),
-        "company": render(
-            "company.html",
-            shell=_shell("companies"),
-            page=CompanyPage(
-                company=COMPANY,
-                workbook="wb_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
-                sheets=(
-                    SheetRow(id="sh_1", name="contacts", template="contacts"),
-                    SheetRow(id="sh_2", name="companies", template="companies"),
-                ),
-                runs=RUNS[:1] + RUNS[2:3],
-                uploads=(
-                    FileRow(
-                        id="up_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
-                        name="contacts-2026-11.csv",
-                        size=5_211_008,
-                        status="stored",
-                        created_at=NOW,
-                    ),
-                ),
-                link="https://import.example/m/ptn_01.co_01.0.1790000000.k1.AZ4kq0Xv1",
-                link_until=NOW + timedelta(days=30),
-                active=WAITING,
-            ),
-        ),
-        "plans": render(
-            "plans.html",
-            shell=_shell("plans"),
-            plans=(PLAN, replace(PLAN, company="Bakkerij de Vries", published=None)),
-        ),
-        "plan": render(
-            "plan.html",
-            shell=_shell("plans"),
-            page=PlanPage(
-                plan=PLAN,
-                versions=VERSIONS,
-                publications=(
-                    PublicationRow(
-                        number=4, actor="ana@partner.example", reason="Dutch stage names", at=NOW
-                    ),
-                    PublicationRow(
-                        number=2, actor="ana@partner.example", reason="", at=NOW - timedelta(days=9)
-                    ),
-                ),
-                can_publish=True,
-            ),
-        ),
-        "version": render(
-            "version.html",
-            shell=_shell("plans"),
-            page=VersionPage(
-                plan=PLAN,
-                version=VERSIONS[1],
-                against=2,
-                changes=DIFFS,
-                document="reknit: 1\nplan: hubspot\nsheets:\n  - template: contacts\n",
-                replays=tuple(
-                    ReplayRow(
-                        run=WAITING.id,
-                        company=name,
-                        before=46_902,
-                        after=after,
-                        fixed=fixed,
-                        broken=broken,
-                        note=note,
-                    )
-                    for name, after, fixed, broken, note in (
-                        ("Möbelhaus Schröder GmbH", 47_703, 801, 0, ""),
-                        ("Ateliers Lefèvre", 46_902, 0, 0, ""),
-                        ("Bakkerij de Vries", 46_900, 1, 3, ""),
-                        ("Northwind Traders", 0, 0, 0, "too large"),
-                    )
-                ),
-                replayed=True,
-                can_publish=True,
-                can_replay=True,
-            ),
-        ),
-        "webhooks": render(
-            "webhooks.html",
-            shell=_shell("webhooks"),
-            page=WebhooksPage(
-                endpoints=(
-                    EndpointRow(
-                        id="whe_1",
-                        url="https://hooks.acme.example/reknit",
-                        types=(),
-                        disabled="",
-                        created_at=NOW,
-                    ),
-                ),
-                chosen=EndpointRow(
-                    id="whe_1",
-                    url="https://hooks.acme.example/reknit",
-                    types=(),
-                    disabled="",
-                    created_at=NOW,
-                ),
-                deliveries=tuple(
-                    DeliveryRow(
-                        id=f"whd_{state}",
-                        event="evt_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
-                        type="run.needs_attention",
-                        state=state,
-                        attempts=((NOW.isoformat(), "HTTP 503"), (NOW.isoformat(), "HTTP 200")),
-                        due_at=NOW,
-                        created_at=NOW,
-                    )
-                    for state in ("delivered", "waiting", "given up")
-                ),
-                older=None,
-                can_write=True,
-            ),
-        ),
-        "keys": render(
-            "keys.html",
-            shell=_shell("keys"),
-            page=KeysPage(
-                keys=(
-                    KeyRow(
-                        id="key_1",
-                        name="Ana",
-                        prefix="rk_live_8fK2",
-                        scopes=tuple(sorted(SHELL.scopes)),
-                        live=True,
-                        mine=True,
-                        created_at=NOW,
-                        expires_at=NOW + timedelta(days=300),
-                        last_used_at=NOW,
-                    ),
-                    KeyRow(
-                        id="key_2",
-                        name="Provisioning",
-                        prefix="rk_live_Qz71",
-                        scopes=("companies:write", "imports:write"),
-                        live=False,
-                        mine=False,
-                        created_at=NOW,
-                        expires_at=None,
-                        last_used_at=None,
-                    ),
-                ),
-                scopes=tuple(str(scope) for scope in Scope),
-                fresh="rk_live_" + "0" * 39,
-                sign_in=None,
-                can_write=True,
-            ),
-        ),
-        "audit": render(
-            "audit.html",
-            shell=_shell("audit"),
-            page=AuditPage(
-                entries=(
-                    AuditRow(
-                        sequence=41,
-                        actor="key Ana",
-                        action="proposal.accept",
-                        target="prop_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
-                        request="req_1",
-                        data='{"etag": "9b1f04c3"}',
-                        at=NOW,
-                    ),
-                    AuditRow(
-                        sequence=40,
-                        actor="key Provisioning",
-                        action="company.create",
-                        target="co_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
-                        request="req_2",
-                        data="",
-                        at=NOW,
-                    ),
-                ),
-                broken_at=None,
-                older=None,
-            ),
-        ),
-        "problem": render(
-            "problem.html",
-            heading="Not found",
-            detail="There is no run run_123.",
-            ways=(("Runs", "/console/runs"),),
-            request_id="req_7b1e9f0c2a",
-        ),
-    }
+    ),
+)

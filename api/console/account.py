@@ -7,12 +7,7 @@ import sqlalchemy
 from fastapi import APIRouter, Form
 from fastapi.responses import Response
 
-from api.console.guard import Visit, Who, go, needs
-from api.console.review import Fields
-from api.console.runs import note
-from api.console.sessions import sign_in_link
-from api.console.shown import Names
-from api.console.views import (
+from api.console.account_views import (
     AuditPage,
     AuditRow,
     DeliveryRow,
@@ -21,6 +16,11 @@ from api.console.views import (
     KeysPage,
     WebhooksPage,
 )
+from api.console.guard import Visit, Who, go, needs
+from api.console.review import Fields
+from api.console.runs import note
+from api.console.sessions import sign_in_link
+from api.console.shown import Names
 from api.errors import ApiError, Code
 from engine.model import Delivery, Endpoint, Event, Key, Scope, utcnow
 from engine.store import audit, endpoints, events, keys

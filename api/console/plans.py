@@ -5,10 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from fastapi.responses import Response
 
+from api.console.account_views import (
+    PlanPage,
+    PublicationRow,
+    ReplayRow,
+    VersionPage,
+    VersionRow,
+)
 from api.console.guard import Visit, Who, count, go, needs
 from api.console.runs import note
 from api.console.shown import Names, differences, plan_row
-from api.console.views import PlanPage, PublicationRow, ReplayRow, VersionPage, VersionRow
 from api.deps import plan_of
 from api.limits import Rate
 from api.routes.replays import past_runs, tried_on

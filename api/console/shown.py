@@ -8,6 +8,9 @@ from typing import Any
 import sqlalchemy
 from pydantic import TypeAdapter
 
+from api.console.account_views import (
+    PlanRow,
+)
 from api.console.views import (
     CompanyRow,
     DriftRow,
@@ -16,7 +19,6 @@ from api.console.views import (
     GroupRow,
     Moment,
     OptionRow,
-    PlanRow,
     QuestionRow,
     RepairRow,
     RunRow,

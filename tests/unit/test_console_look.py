@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from console_samples import pages
+from console_pages import pages
 from hypothesis import given
 from hypothesis import strategies as st
 

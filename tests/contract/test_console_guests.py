@@ -1,0 +1,185 @@
+"""What a magic link opens and what not, the partner's brand, and the languages."""
+
+import re
+from collections.abc import Iterator
+from time import sleep
+
+import httpx
+import pytest
+from console_site import DRIFTED, Site, link, site
+
+from api.console import sessions
+from api.console.brand import Brand, contrast, picture, stylesheet
+from api.console.look import TEMPLATES, preferred, texts
+from api.logs import redacted
+from api.magic import magic_link
+from engine.model import Run, RunStatus, Scope
+from engine.store import companies, keys, partners
+
+SAME = {"sec-fetch-site": "same-origin"}
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("site")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def run(there: Site) -> Run:
+    found = there.send(DRIFTED)
+    assert found.status is RunStatus.NEEDS_ATTENTION, found.error_message
+    return found
+
+
+@pytest.fixture
+def stranger(there: Site) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=there.url, headers=SAME, timeout=60, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def member(there: Site, stranger: httpx.Client) -> httpx.Client:
+    return signed_in(there, stranger)
+
+
+def signed_in(there: Site, client: httpx.Client, *scopes: Scope, **limits: object) -> httpx.Client:
+    """The client with the session of a new key: of all scopes unless some are named."""
+    with there.services.database.begin() as c:
+        key, _ = keys.mint(
+            c, there.key.partner, secrets=there.services.secrets, name="somebody",
+            scopes=frozenset(scopes or Scope), **limits,
+        )  # fmt: skip
+    _, cookie = sessions.opened(key, secrets=there.services.secrets)
+    client.cookies.set("reknit", cookie)
+    return client
+
+
+def token(page: httpx.Response) -> str:
+    return re.findall(r'name="csrf" value="([^"]+)"', page.text)[0]
+
+
+def test_a_magic_link_opens_one_company_until_it_is_revoked(
+    there: Site, stranger: httpx.Client, run: Run
+) -> None:
+    company = there.add_company("Guest")
+    path = link(there, company).removeprefix(there.url)
+    assert stranger.get(path).status_code == 200
+    assert stranger.get(f"{path}/runs/{run.id}").status_code == 404
+    assert stranger.post(f"{path}/runs/{run.id}/cancel").status_code == 404
+    assert stranger.get(f"{path}/runs/{run.id}/files/contacts/valid.csv").status_code == 404
+    assert stranger.get(f"{path}/columns?file={run.uploads[0]}").status_code == 404
+    assert stranger.get("/console/runs").status_code == 303, "it is no session"
+    with there.services.database.begin() as c:
+        companies.revoke_links(c, company.partner, company.id)
+    assert stranger.get(path).status_code == 410
+    assert stranger.get(link(there, company).removeprefix(there.url)).status_code == 200
+
+
+def test_a_changed_magic_link_opens_nothing(there: Site, stranger: httpx.Client) -> None:
+    path = link(there, there.add_company("Tampered")).removeprefix(there.url)
+    for at in range(3, len(path), 11):
+        changed = path[:at] + ("1" if path[at] != "1" else "2") + path[at + 1 :]
+        assert stranger.get(changed).status_code in (404, 410, 429), at
+
+
+def test_a_magic_link_form_of_another_site_is_refused(there: Site, stranger: httpx.Client) -> None:
+    path = link(there, there.add_company("Crossed")).removeprefix(there.url)
+    for kind in ("uploads", "files", "imports"):
+        answer = stranger.post(f"{path}/{kind}", headers={"sec-fetch-site": "cross-site"})
+        assert answer.status_code in (400, 403), kind
+
+
+def test_no_key_stands_in_a_customers_page(there: Site, stranger: httpx.Client) -> None:
+    page = stranger.get(link(there).removeprefix(there.url))
+    assert "rk_" not in page.text
+    assert there.key.id not in page.text
+
+
+def test_the_log_does_not_know_the_magic_link(
+    there: Site, stranger: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = link(there).removeprefix(there.url)
+    tag = path.rpartition(".")[2]
+    with caplog.at_level("INFO"):
+        stranger.get(path)
+        # The line is written when the answer is out already.
+        while not (ours := [each for each in caplog.records if each.name == "reknit.http"]):
+            sleep(0.01)
+    assert all(tag not in str(vars(each)) for each in ours)
+    assert tag not in redacted(f"GET {path}/runs/run_1")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"colour": "red"}, "pattern"),
+        ({"frames": ["http://app.example.com"]}, "origin"),
+        ({"frames": ["https://a.example; script-src *"]}, "origin"),
+        ({"logo": "data:image/svg+xml;base64,PHN2Zz4="}, "pattern"),
+        ({"logo": 'data:image/png;base64,AA"onerror=1'}, "pattern"),
+        ({"language": "xx"}, "language"),
+    ],
+)
+def test_a_brand_that_could_do_harm_is_refused(said: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Brand.model_validate(said)
+
+
+def test_a_logo_must_be_a_picture() -> None:
+    assert picture(b"\x89PNG\r\n\x1a\nrest").startswith("data:image/png;base64,")
+    for content in (b"<svg onload=alert(1)>", b"\x89PNG\r\n\x1a\n" + b"x" * 70_000):
+        with pytest.raises(ValueError, match="logo"):
+            picture(content)
+
+
+@pytest.mark.parametrize("colour", ["#000000", "#ffffff", "#ffff00", "#777777", "#e10098"])
+def test_a_brand_colour_is_moved_until_it_can_be_read(colour: str) -> None:
+    light, dark, on_light, on_dark = re.findall(r"#[0-9a-f]{6}", stylesheet(Brand(colour=colour)))
+    assert contrast(light, "#ffffff") >= 4.5
+    assert contrast(dark, "#1b1e24") >= 4.5
+    assert contrast(light, on_light) >= 4.5
+    assert contrast(dark, on_dark) >= 4.5
+
+
+def test_setting_the_brand_shows_it_to_customers(
+    there: Site, member: httpx.Client, stranger: httpx.Client
+) -> None:
+    page = member.get("/console/brand")
+    form = {
+        "csrf": token(page),
+        "name": "Acme & Töchter",
+        "colour": "#e10098",
+        "language": "de",
+        "frames": "",
+    }
+    assert member.post("/console/brand", data=form).status_code == 303
+    bad = member.post("/console/brand", data={**form, "frames": "javascript:alert(1)"})
+    assert (bad.status_code, "is not an origin" in bad.text) == (400, True)
+    theirs = stranger.get(link(there).removeprefix(there.url), headers={"accept-language": "en"})
+    assert "Acme &amp; Töchter" in theirs.text
+    assert '<html lang="de">' in theirs.text
+    with there.services.database.begin() as c:
+        partners.set_brand(c, there.key.partner, brand={})
+
+
+def test_every_text_for_customers_is_in_every_language() -> None:
+    wanted: set[str] = set()
+    for path in (*TEMPLATES.glob("guest_*.html"), TEMPLATES / "macros.html"):
+        wanted |= set(re.findall(r'_\("((?:[^"\\]|\\.)+)"\)', path.read_text("utf-8")))
+    wanted |= {"Queued", "Running", "Needs attention", "Completed", "Failed", "Canceled"}
+    known = texts("de").texts
+    assert wanted - set(known) == set()
+    for text, translation in known.items():
+        assert re.findall(r"%\(\w+\)s", text) == re.findall(r"%\(\w+\)s", translation), text
+    assert preferred("de-AT,de;q=0.9") == "de"
+
+
+def test_an_old_magic_link_has_ended(there: Site, stranger: httpx.Client) -> None:
+    company = there.add_company("Late")
+    path = magic_link(
+        company, settings=there.services.settings, secrets=there.services.secrets
+    ).removeprefix(there.url)
+    with there.services.database.begin() as c:
+        companies.archive(c, company.partner, company.id)
+    assert stranger.get(path).status_code == 410
