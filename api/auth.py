@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import ApiError, Code, problem, translated
 from api.limits import Rate, Windows, refuse
-from engine.model import Key, utcnow
+from engine.ids import utcnow
+from engine.model import Key
 from engine.settings import Secrets
 from engine.store import audit, keys
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from engine.errors import SignatureInvalid
-from engine.model import Company, utcnow
+from engine.ids import utcnow
+from engine.model import Company
 from engine.settings import Secrets, Settings
 
 DAYS = 30

@@ -23,7 +23,7 @@ from obstore.store import LocalStore, S3Store
 
 from engine import failpoints
 from engine.errors import Conflict, NotFound, StorageError, UploadMismatch
-from engine.model import folder_name
+from engine.ids import folder_name
 from engine.settings import Settings
 
 CHUNK = 8 << 20

@@ -1,10 +1,8 @@
 """What the store remembers: frozen records, the states of a run, and ids. No database here."""
 
-import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -13,46 +11,6 @@ from engine.policy import Policy
 from engine.proposal import Decision, Proposal
 from plans.template import Template
 from plans.versions import PlanVersion
-
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-
-class Kind(StrEnum):
-    """What an id names; its value is the id's prefix."""
-
-    PARTNER = "ptn"
-    KEY = "key"
-    SOURCE = "src"
-    TEMPLATE = "tpl"
-    PLAN = "plan"
-    COMPANY = "co"
-    WORKBOOK = "wb"
-    SHEET = "sh"
-    UPLOAD = "up"
-    RUN = "run"
-    PROPOSAL = "prop"
-    EVENT = "evt"
-    ENDPOINT = "whe"
-    DELIVERY = "whd"
-
-
-def new_id(kind: Kind) -> str:
-    """Prefix and ULID: 48 bits of milliseconds, 80 random bits; later ids sort later."""
-    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
-    return f"{kind}_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
-
-
-def folder_name(identifier: str) -> str:
-    """An id as 32 hex digits: the only form in which it becomes part of a path."""
-    number = 0
-    for character in identifier.rpartition("_")[2]:
-        number = number << 5 | _CROCKFORD.index(character)
-    return f"{number:032x}"
-
-
-def utcnow() -> datetime:
-    """The time, with its zone."""
-    return datetime.now(UTC)
 
 
 class RunStatus(StrEnum):
@@ -86,11 +44,6 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
 #: A company has at most one run in these.
 ACTIVE = frozenset(status for status, after in TRANSITIONS.items() if after)
 ENDED = frozenset(RunStatus) - ACTIVE
-
-
-def sources_of(status: RunStatus) -> frozenset[RunStatus]:
-    """The states a run may come from when it enters `status`."""
-    return frozenset(before for before, after in TRANSITIONS.items() if status in after)
 
 
 class FailureCode(StrEnum):

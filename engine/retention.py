@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from engine import failpoints
 from engine.desk import Desk
 from engine.files import content_key, run_prefix
-from engine.model import Run, Upload, utcnow
+from engine.ids import utcnow
+from engine.model import Run, Upload
 from engine.store import executors, idempotency, quotas, runs, uploads
 from engine.store.database import transaction
 from engine.turns import scratch_root

@@ -20,7 +20,8 @@ from engine.desk import Desk, Stop
 from engine.endings import end_badly, fail, keep
 from engine.errors import Canceled, Conflict, NotFound
 from engine.files import content_key, result_key
-from engine.model import Artifact, Confirmed, FailureCode, Progress, Run, folder_name
+from engine.ids import folder_name
+from engine.model import Artifact, Confirmed, FailureCode, Progress, Run
 from engine.phase import Context, Input
 from engine.settings import Settings
 from engine.store import companies, events, memory, plans, proposals, runs, uploads

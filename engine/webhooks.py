@@ -16,7 +16,8 @@ from typing import Any
 
 import sqlalchemy
 
-from engine.model import Delivery, Endpoint, Event, utcnow
+from engine.ids import utcnow
+from engine.model import Delivery, Endpoint, Event
 from engine.outbound import Outbound, Refused, Reply, post
 from engine.secrets import Keys, open_sealed, seal
 from engine.store import audit, endpoints, events

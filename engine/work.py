@@ -23,7 +23,8 @@ from engine.desk import Desk, Stop
 from engine.endings import abandoned
 from engine.errors import Conflict
 from engine.files import Files
-from engine.model import ENDED, Run, RunStatus, UploadStatus, Width, utcnow
+from engine.ids import utcnow
+from engine.model import ENDED, Run, RunStatus, UploadStatus, Width
 from engine.phase import Advance, Context
 from engine.policy import Policy
 from engine.proposal import Decision

@@ -28,7 +28,8 @@ from engine import retention
 from engine.desk import Desk
 from engine.errors import ActiveRun, Conflict
 from engine.files import open_files
-from engine.model import RunStatus, utcnow
+from engine.ids import utcnow
+from engine.model import RunStatus
 from engine.proposal import Decision, Verdict
 from engine.store import companies, endpoints, events, partners, proposals, runs, uploads
 from engine.store.database import open_database

@@ -83,7 +83,7 @@ def mint_key(name: str, scopes: Sequence[str], days: float, environment: str, pa
 @of_partner
 def list_keys(partner: str) -> None:
     """The partner's keys, newest first."""
-    from engine.model import utcnow
+    from engine.ids import utcnow
     from engine.store import keys
 
     with transaction() as c:

@@ -22,7 +22,8 @@ from api.console.runs import note
 from api.console.sessions import sign_in_link
 from api.console.shown import Names
 from api.errors import ApiError, Code
-from engine.model import Delivery, Endpoint, Event, Key, Scope, utcnow
+from engine.ids import utcnow
+from engine.model import Delivery, Endpoint, Event, Key, Scope
 from engine.store import audit, endpoints, events, keys
 
 router = APIRouter()

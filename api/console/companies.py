@@ -9,7 +9,8 @@ from api.console.shown import Names, company_row, run_row
 from api.console.views import CompaniesPage, CompanyPage, FileRow, SheetRow
 from api.deps import company_of
 from api.magic import magic_link, opened
-from engine.model import Company, Run, Scope, Upload, utcnow
+from engine.ids import utcnow
+from engine.model import Company, Run, Scope, Upload
 from engine.store import companies, runs, uploads
 
 router = APIRouter(dependencies=[needs(Scope.COMPANIES_READ)])

@@ -13,7 +13,8 @@ from api.console.look import STATIC, render
 from api.deps import Services
 from api.errors import ApiError, Code
 from engine.errors import NotFound
-from engine.model import Key, utcnow
+from engine.ids import utcnow
+from engine.model import Key
 from engine.store import audit, keys, partners
 
 router = APIRouter()

@@ -19,7 +19,8 @@ from api.deps import Services
 from api.errors import EXCEPTIONS, STATUS, ApiError, Code, translated
 from api.limits import Rate, Windows, refuse
 from engine.errors import NotFound
-from engine.model import Key, RunStatus, Scope, utcnow
+from engine.ids import utcnow
+from engine.model import Key, RunStatus, Scope
 from engine.store import keys, partners, runs
 
 CSP = (

@@ -24,7 +24,8 @@ from api.routes.uploads import upload_ticket
 from engine import signatures
 from engine.errors import NotFound
 from engine.files import CHUNK
-from engine.model import Upload, UploadStatus, utcnow
+from engine.ids import utcnow
+from engine.model import Upload, UploadStatus
 from engine.store import runs, uploads
 
 router = APIRouter()

@@ -16,7 +16,8 @@ from api.errors import ApiError, Code
 from api.limits import Rate
 from api.magic import MagicLink, opened
 from engine.errors import NotFound, SignatureInvalid
-from engine.model import Company, utcnow
+from engine.ids import utcnow
+from engine.model import Company
 from engine.store import audit, companies, partners
 
 #: What events, decisions and audit lines call a customer.

@@ -9,7 +9,8 @@ from hashlib import sha256
 
 import sqlalchemy
 
-from engine.model import Key, utcnow
+from engine.ids import utcnow
+from engine.model import Key
 from engine.settings import Secrets, Settings
 from engine.store import idempotency
 

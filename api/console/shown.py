@@ -26,7 +26,8 @@ from api.console.views import (
 )
 from engine.accounting import Accounting
 from engine.errors import NotFound
-from engine.model import Company, Event, Kind, PlanRecord, Run
+from engine.ids import Kind
+from engine.model import Company, Event, PlanRecord, Run
 from engine.proposal import Custom, Question, Repair
 from engine.store import companies, findings, keys, plans, sources, uploads
 from plans.changes import Change, apply

@@ -20,7 +20,8 @@ from api.routes.reports import shown_files
 from api.transfer import gzipped, harmless
 from engine.errors import NotFound
 from engine.files import Files
-from engine.model import Artifact, Company, Run, RunStatus, Scope, utcnow
+from engine.ids import utcnow
+from engine.model import Artifact, Company, Run, RunStatus, Scope
 from engine.store import audit, plans, runs
 from plans.plan import SheetPlan
 from plans.template import FieldType

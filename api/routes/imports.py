@@ -21,7 +21,8 @@ from api.schemas.runs import RunBody
 from api.waiting import Prefer, told, waited, wished
 from engine.errors import Conflict, NotFound
 from engine.files import Stored
-from engine.model import Company, PlanVersionRecord, Run, Scope, Upload, utcnow
+from engine.ids import utcnow
+from engine.model import Company, PlanVersionRecord, Run, Scope, Upload
 from engine.pipeline import Box
 from engine.policy import Policy
 from engine.preview import look

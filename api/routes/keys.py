@@ -22,7 +22,8 @@ from api.schemas.keys import (
     key_body,
     minted_key,
 )
-from engine.model import Key, Scope, utcnow
+from engine.ids import utcnow
+from engine.model import Key, Scope
 from engine.store import audit, keys
 
 router = APIRouter()

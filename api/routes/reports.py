@@ -19,7 +19,8 @@ from api.schemas.bodies import Page
 from api.schemas.runs import CellBody, FilesBody, ReportBody, counts_body, file_body
 from engine import signatures
 from engine.errors import NotFound
-from engine.model import Artifact, Run, Scope, utcnow
+from engine.ids import utcnow
+from engine.model import Artifact, Run, Scope
 from engine.store import audit, runs
 
 router = APIRouter(tags=["reports"])

@@ -25,7 +25,8 @@ from api.schemas.uploads import NewUpload, UploadBody, UploadTicket, ticket, upl
 from engine import signatures
 from engine.errors import Conflict, SignatureInvalid
 from engine.files import CHUNK
-from engine.model import Scope, Upload, UploadStatus, utcnow
+from engine.ids import utcnow
+from engine.model import Scope, Upload, UploadStatus
 from engine.store import uploads
 
 router = APIRouter(tags=["uploads"])

@@ -27,7 +27,8 @@ from api.schemas.webhooks import (
 )
 from engine import webhooks
 from engine.errors import NotFound
-from engine.model import Scope, utcnow
+from engine.ids import utcnow
+from engine.model import Scope
 from engine.store import audit, endpoints
 
 router = APIRouter(tags=["webhooks"])

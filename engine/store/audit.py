@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.errors import NotFound
-from engine.model import AuditEntry, utcnow
+from engine.ids import utcnow
+from engine.model import AuditEntry
 from engine.store.tables import audit, partners
 
 

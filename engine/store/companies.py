@@ -6,7 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.errors import ActiveRun, Conflict, NotFound
-from engine.model import ACTIVE, Company, Kind, Sheet, new_id, utcnow
+from engine.ids import Kind, new_id, utcnow
+from engine.model import ACTIVE, Company, Sheet
 from engine.store.database import insert, newest
 from engine.store.tables import companies, runs, sheets
 

@@ -7,7 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.errors import NotFound
-from engine.model import Delivery, Endpoint, Kind, new_id, utcnow
+from engine.ids import Kind, new_id, utcnow
+from engine.model import Delivery, Endpoint
 from engine.store import events
 from engine.store.database import newest
 from engine.store.tables import deliveries, endpoints

@@ -6,7 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.errors import NotFound
-from engine.model import Event, Kind, new_id, utcnow
+from engine.ids import Kind, new_id, utcnow
+from engine.model import Event
 from engine.store.tables import deliveries, endpoints, events, runs
 
 

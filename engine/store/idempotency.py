@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine.model import Replay, utcnow
+from engine.ids import utcnow
+from engine.model import Replay
 from engine.store.database import insert
 from engine.store.tables import idempotency as table
 

@@ -12,7 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.errors import NotFound
-from engine.model import Key, Kind, Scope, new_id, utcnow
+from engine.ids import Kind, new_id, utcnow
+from engine.model import Key, Scope
 from engine.settings import Secrets
 from engine.store.database import Instant, newest
 from engine.store.tables import keys

@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine.model import Confirmed, utcnow
+from engine.ids import utcnow
+from engine.model import Confirmed
 from engine.store.database import insert
 from engine.store.tables import memory as table
 

@@ -5,7 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.errors import NotFound
-from engine.model import Kind, Partner, new_id, utcnow
+from engine.ids import Kind, new_id, utcnow
+from engine.model import Partner
 from engine.store.tables import partners
 
 

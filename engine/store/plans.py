@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.errors import Conflict, NotFound
-from engine.model import Kind, PlanRecord, PlanVersionRecord, new_id, utcnow
+from engine.ids import Kind, new_id, utcnow
+from engine.model import PlanRecord, PlanVersionRecord
 from engine.store.database import insert, newest
 from engine.store.tables import plan_versions, plans, publications
 from plans.plan import Plan

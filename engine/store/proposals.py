@@ -6,7 +6,8 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from engine.errors import AlreadyDecided, NotFound, ProposalChanged
-from engine.model import Kind, ProposalRecord, Run, new_id, utcnow
+from engine.ids import Kind, new_id, utcnow
+from engine.model import ProposalRecord, Run
 from engine.proposal import Decision, Proposal
 from engine.store.database import insert
 from engine.store.tables import decisions, proposals

@@ -5,7 +5,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from engine.errors import QuotaExceeded
-from engine.model import utcnow
+from engine.ids import utcnow
 from engine.store.database import insert
 from engine.store.tables import quotas
 

@@ -9,18 +9,16 @@ import sqlalchemy as sa
 
 from engine.accounting import Accounting
 from engine.errors import ActiveRun, Conflict, NotFound, Superseded
+from engine.ids import Kind, new_id, utcnow
 from engine.model import (
     ACTIVE,
     ENDED,
+    TRANSITIONS,
     Artifact,
-    Kind,
     PlanVersionRecord,
     Progress,
     Run,
     RunStatus,
-    new_id,
-    sources_of,
-    utcnow,
 )
 from engine.policy import Policy
 from engine.store import events
@@ -152,7 +150,8 @@ def move(
 
     `fence` is (turn, claim): a worker whose turn was taken over gets Superseded instead.
     """
-    before = sources_of(to) if since is None else sources_of(to) & set(since)
+    before = {each for each, after in TRANSITIONS.items() if to in after}
+    before &= before if since is None else set(since)
     now = utcnow()
     values = {"status": to, "updated_at": now, "sequence": runs.c.sequence + 1, **changes}
     if to in ENDED:

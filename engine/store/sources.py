@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 
 from engine.errors import Conflict, NotFound
-from engine.model import Kind, Source, new_id, utcnow
+from engine.ids import Kind, new_id, utcnow
+from engine.model import Source
 from engine.store.database import insert, newest
 from engine.store.tables import sources
 

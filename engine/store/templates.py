@@ -6,7 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.errors import Conflict, NotFound
-from engine.model import Kind, TemplateRecord, new_id, utcnow
+from engine.ids import Kind, new_id, utcnow
+from engine.model import TemplateRecord
 from engine.store.database import insert, newest
 from engine.store.tables import templates
 from plans.template import Template

@@ -6,7 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.errors import Conflict, NotFound
-from engine.model import Kind, Upload, UploadStatus, new_id, utcnow
+from engine.ids import Kind, new_id, utcnow
+from engine.model import Upload, UploadStatus
 from engine.store.database import Instant, newest
 from engine.store.tables import uploads
 

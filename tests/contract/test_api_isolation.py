@@ -9,7 +9,8 @@ import pytest
 from serving import Deployment, company, deployment, planned, post, uploaded
 
 from api.openapi import operations
-from engine.model import Kind, Scope, new_id
+from engine.ids import Kind, new_id
+from engine.model import Scope
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "api" / "openapi.json").read_text())
 KEYED = [each for each in operations(DOCUMENT) if each[2]["security"]]

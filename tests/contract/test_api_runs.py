@@ -13,7 +13,7 @@ import pytest
 from serving import Deployment, company, deployment, planned, post, uploaded
 
 from api.magic import opened
-from engine.model import utcnow
+from engine.ids import utcnow
 
 DRIFTED = b"Name,E-mail address,Age\nAnn,ann@x.example,3\nBob,notmail,4\nCy,cy@x.example,forty\n"
 GOOD = b"Name,Email,Age\nAnn,ann@x.example,3\nBob,bob@x.example,4\n"

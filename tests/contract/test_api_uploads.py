@@ -12,7 +12,7 @@ import pytest
 from serving import Deployment, company, deployment, planned, post
 
 from engine import signatures
-from engine.model import utcnow
+from engine.ids import utcnow
 from engine.store import partners
 
 CONTENT = b"Name,Email\nAnn,ann@x.example\n" * 50

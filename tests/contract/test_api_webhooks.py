@@ -13,7 +13,7 @@ from serving import Deployment, company, deployment, planned, post
 from standardwebhooks.webhooks import Webhook
 
 from engine import webhooks
-from engine.model import utcnow
+from engine.ids import utcnow
 from engine.outbound import Outbound, Reply
 from engine.webhooks import SCHEDULE, Attempt, Sender, judged, next_due
 

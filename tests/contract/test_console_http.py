@@ -10,7 +10,8 @@ from console_site import DRIFTED, GOOD, Site, console_pages, link, settled, site
 
 from api.console import sessions
 from api.console.look import TEMPLATES
-from engine.model import Run, RunStatus, Scope, utcnow
+from engine.ids import utcnow
+from engine.model import Run, RunStatus, Scope
 from engine.store import keys
 
 SAME = {"sec-fetch-site": "same-origin"}

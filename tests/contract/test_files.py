@@ -11,7 +11,7 @@ from objects import s3_settings
 
 from engine.errors import Conflict, NotFound, StorageError, UploadMismatch
 from engine.files import Files, open_files, read_chunks, result_key, run_prefix
-from engine.model import Kind, new_id
+from engine.ids import Kind, new_id
 from engine.settings import Settings
 
 PARTNER, COMPANY, RUN = new_id(Kind.PARTNER), new_id(Kind.COMPANY), new_id(Kind.RUN)

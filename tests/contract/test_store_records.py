@@ -14,7 +14,8 @@ from engine.errors import (
     ProposalChanged,
     QuotaExceeded,
 )
-from engine.model import Confirmed, RunStatus, Scope, utcnow
+from engine.ids import utcnow
+from engine.model import Confirmed, RunStatus, Scope
 from engine.proposal import Decision, Verdict
 from engine.settings import Secrets
 from engine.store import (

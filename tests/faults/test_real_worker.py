@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from api.cli.documents import read_version
 from engine.files import open_files
-from engine.model import Run, RunStatus, utcnow
+from engine.ids import utcnow
+from engine.model import Run, RunStatus
 from engine.pipeline import revise
 from engine.proposal import Decision, Verdict
 from engine.settings import Settings

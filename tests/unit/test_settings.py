@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.model import Kind, folder_name, new_id
+from engine.ids import Kind, folder_name, new_id
 from engine.settings import SettingsInvalid, from_environment, load_secrets
 
 GOOD = base64.b64encode(bytes(range(32))).decode()

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from engine.errors import SignatureInvalid
-from engine.model import utcnow
+from engine.ids import utcnow
 from engine.settings import Secrets
 from engine.signatures import Grant, check, grant, sign
 
