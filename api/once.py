@@ -13,10 +13,10 @@ from fastapi.responses import Response
 from api.deps import By, Here
 from api.edge import route_of
 from api.errors import ApiError, Code
-from engine.model import Replay
 from engine.secrets import open_sealed, seal
 from engine.store import audit, idempotency
 from engine.store.database import transaction
+from engine.store.idempotency import FirstAnswer
 
 #: Keys of imports live as long as the run they made.
 DAYS = 7.0
@@ -96,7 +96,7 @@ class Once:
             self._remember(c, answer)
         return answer
 
-    def _begin(self, c: sqlalchemy.Connection, key: str) -> Replay | None:
+    def _begin(self, c: sqlalchemy.Connection, key: str) -> FirstAnswer | None:
         return idempotency.begin(
             c,
             self.by.partner,
@@ -121,7 +121,7 @@ class Once:
             body=seal(self.here.seals, bytes(answer.body), context=_CONTEXT),
         )
 
-    def _again(self, replay: Replay) -> Response:
+    def _again(self, replay: FirstAnswer) -> Response:
         if replay.fingerprint != self.fingerprint:
             raise ApiError(
                 code=Code.IDEMPOTENCY_CONFLICT,

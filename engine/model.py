@@ -369,31 +369,3 @@ class Delivery:
     due_at: datetime | None  #: None: delivered or given up
     delivered_at: datetime | None
     created_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Replay:
-    """The first answer to an idempotency key; `status` is None while it is being made."""
-
-    fingerprint: str
-    status: int | None
-    body: bytes
-    headers: Mapping[str, str]
-    created_at: datetime
-    expires_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AuditEntry:
-    """One line of the hash-chained audit log."""
-
-    sequence: int
-    partner: str
-    actor: str
-    action: str
-    target: str
-    request: str
-    data: Mapping[str, Any]
-    at: datetime
-    previous: str
-    digest: str

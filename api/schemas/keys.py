@@ -7,7 +7,8 @@ from pydantic import AfterValidator, Field
 
 from api.schemas.bodies import INTEGRAL, Body, Instant, Line, Resource
 from api.schemas.companies import CompanyId
-from engine.model import AuditEntry, Key, Scope
+from engine.model import Key, Scope
+from engine.store.audit import AuditEntry
 
 
 def _network(value: str) -> str:

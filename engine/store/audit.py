@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -10,8 +11,23 @@ import sqlalchemy as sa
 
 from engine.errors import NotFound
 from engine.ids import utcnow
-from engine.model import AuditEntry
 from engine.store.tables import audit, partners
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditEntry:
+    """One line of the hash-chained audit log."""
+
+    sequence: int
+    partner: str
+    actor: str
+    action: str
+    target: str
+    request: str
+    data: Mapping[str, Any]
+    at: datetime
+    previous: str
+    digest: str
 
 
 def append(

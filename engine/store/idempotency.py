@@ -1,20 +1,32 @@
 """The first answer to each idempotency key, given again byte by byte."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from engine.ids import utcnow
-from engine.model import Replay
 from engine.store.database import insert
 from engine.store.tables import idempotency as table
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FirstAnswer:
+    """The first answer to an idempotency key; `status` is None while it is being made."""
+
+    fingerprint: str
+    status: int | None
+    body: bytes
+    headers: Mapping[str, str]
+    created_at: datetime
+    expires_at: datetime
+
+
 def begin(
     c: sa.Connection, partner: str, *, scope: str, key: str, fingerprint: str, days: float
-) -> Replay | None:
+) -> FirstAnswer | None:
     """None: the key is new and the caller goes on. Else what is known of it: compare fingerprints.
 
     In one transaction with the work and `finish`, a crash leaves either everything or nothing.
@@ -67,5 +79,5 @@ def _mine(partner: str, scope: str, key: str) -> tuple[sa.ColumnElement[bool], .
     return table.c.partner == partner, table.c.scope == scope, table.c.key == key
 
 
-def _record(row: sa.Row[Any]) -> Replay:
-    return Replay(**{name: getattr(row, name) for name in Replay.__dataclass_fields__})
+def _record(row: sa.Row[Any]) -> FirstAnswer:
+    return FirstAnswer(**{name: getattr(row, name) for name in FirstAnswer.__dataclass_fields__})
