@@ -290,7 +290,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """One thing that happened to a run; `sequence` counts from 1 without a gap in each run."""
+    """One thing that happened to a run or errand; `sequence` counts from 1 without a gap in each."""
 
     id: str
     partner: str
@@ -314,6 +314,7 @@ class ProposalRecord:
     plan: str
     plan_version: int
     turn: int
+    errand: str | None = None  #: an export or a delivery, instead of a run
     blocking: bool  #: false: a suggested revision from heals, the run did not wait
     proposal: Proposal
     version: PlanVersion  #: what the proposal revises: the run's version with its heals

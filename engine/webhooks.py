@@ -38,6 +38,9 @@ LEASE = timedelta(seconds=60)
 
 _CONTEXT = b"webhook"
 
+#: What a path calls the errands an event begins with.
+_PLURAL = {"export": "exports", "delivery": "deliveries"}
+
 log = logging.getLogger("reknit.webhooks")
 
 
@@ -83,11 +86,16 @@ def rotated(endpoint: Endpoint, secret: str, *, keys: Keys, now: datetime) -> tu
 
 def message(event: Event, *, base_url: str) -> bytes:
     """The body: thin, and always below the size the standard asks for."""
+    about, path = {"run_id": event.run}, f"runs/{event.run}"
+    if event.errand is not None:
+        kind = event.type.partition(".")[0]
+        about, path = {f"{kind}_id": event.errand}, f"{_PLURAL[kind]}/{event.errand}"
+        path = f"companies/{event.company}/{path}"
     data: dict[str, Any] = {
-        "run_id": event.run,
+        **about,
         "company_id": event.company,
         "sequence": event.sequence,
-        "url": f"{base_url.rstrip('/')}/v1/runs/{event.run}",
+        "url": f"{base_url.rstrip('/')}/v1/{path}",
     }
     body = _body(event, {**event.data, **data})
     return body if len(body) < MAX_BYTES else _body(event, data)

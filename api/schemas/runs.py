@@ -69,11 +69,13 @@ class RunBody(Resource):
 
 
 class EventBody(Resource):
-    """One thing that happened to a run."""
+    """One thing that happened to a run, an export or a delivery."""
 
     object: Literal["event"] = "event"
     id: str = Field(examples=["evt_01JD4F8QZ7V0R8N5Y2M3K4P6W9"])
-    run_id: RunId
+    run_id: RunId | None
+    export_id: str | None = Field(description="Instead of a run")
+    delivery_id: str | None = Field(description="Instead of a run")
     company_id: CompanyId
     sequence: int
     type: str = Field(examples=["run.completed"])
@@ -187,6 +189,8 @@ def event_body(event: Event) -> EventBody:
     return EventBody(
         id=event.id,
         run_id=event.run,
+        export_id=event.errand if event.type.startswith("export.") else None,
+        delivery_id=event.errand if event.type.startswith("delivery.") else None,
         company_id=event.company,
         sequence=event.sequence,
         type=event.type,

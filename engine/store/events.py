@@ -1,4 +1,4 @@
-"""What happened to each run, in order; every event brings its webhook deliveries along."""
+"""What happened to each run and errand, in order; every event brings its webhook deliveries along."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -38,20 +38,22 @@ def append(
 def record(
     c: sa.Connection,
     partner: str,
-    run: str,
+    run: str | None,
     kind: str,
     *,
     sequence: int,
     company: str,
     actor: str,
     data: Mapping[str, Any] | None = None,
+    errand: str | None = None,
 ) -> Event:
-    """Write an event whose sequence number the caller has drawn from the run's row."""
+    """Write an event whose sequence number the caller has drawn from the run's or errand's row."""
     values = {
         "id": new_id(Kind.EVENT),
         "partner": partner,
         "company": company,
         "run": run,
+        "errand": errand,
         "sequence": sequence,
         "type": kind,
         "data": dict(data or {}),

@@ -172,9 +172,39 @@ runs = Table(
 
 events = Table(
     "events", metadata,
-    _id(), _partner(), _below("company", "companies"), _below("run", "runs"), _number("sequence"),
-    _text("type"), _json("data"), _text("actor"), _at("at"),
+    _id(), _partner(), _below("company", "companies"), _below("run", "runs", nullable=True),
+    _number("sequence"), _text("type"), _json("data"), _text("actor"), _at("at"),
+    _below("errand", "errands", nullable=True),
     UniqueConstraint("run", "sequence"),
+# A sheet's rows fetched into a file, or brought to a destination.
+errands = Table(
+    "errands", metadata,
+    _id(), _partner(), _below("company", "companies"), Column("kind", String(20), nullable=False),
+    Column("status", String(20), nullable=False), _text("title"), _json("request"),
+    Column("etag", String(64)), Column("destination", String(40)),
+    Column("turn", Integer, nullable=False), Column("claim", Integer, nullable=False),
+    Column("tries", Integer, nullable=False), Column("cancel_requested", Boolean, nullable=False),
+    _json("progress"), _json("file", nullable=True), _text("error_code", nullable=True),
+    _text("error_message", nullable=True), _number("sequence"), _text("actor"),
+    Column("executor", String(80)), _at("created_at"), _at("updated_at"),
+    _at("finished_at", nullable=True), _at("expires_at", nullable=True),
+    Index(None, "company", "id"), Index(None, "company", "etag"), Index(None, "status"),
+)  # fmt: skip
+
+# What a delivery brought so far: the last row of a sheet is its cursor.
+batches = Table(
+    "batches", metadata,
+    _below("errand", "errands", key=True), Column("sheet", String(63), primary_key=True),
+    _number("start", key=True), _partner(), _number("rows"), _number("refused"), _json("results"),
+)  # fmt: skip
+
+destinations = Table(
+    "destinations", metadata,
+    _id(), _partner(), _text("name"), _json("shown"),
+    Column("sealed", LargeBinary, nullable=False), _at("created_at"), _at("updated_at"),
+    UniqueConstraint("partner", "name"), Index(None, "partner", "id"),
+)  # fmt: skip
+
     Index(None, "partner", "id"),
 )  # fmt: skip
 

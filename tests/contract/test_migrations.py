@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from databases import create_postgresql
 
 from engine.store.database import open_database
-from engine.store.migrate import migrate, pending, wanted
+from engine.store.migrate import _config, migrate, pending, wanted
 from engine.store.tables import metadata
 
 PARTIAL = {"ix_runs_one_active", "ix_plans_one_of_source", "ix_plans_one_of_company"}
@@ -60,3 +61,34 @@ def test_four_processes_may_migrate_at_once(request: pytest.FixtureRequest, tmp_
             assert set(pool.map(migrate, engines)) == {wanted()}
         for engine in engines:
             engine.dispose()
+
+
+def test_a_webhooks_deliveries_outlive_the_change_of_what_they_tell(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/old.db")
+    with engine.connect() as connection:
+        command.upgrade(_config(connection), "0003")
+        before = sa.MetaData()
+        before.reflect(connection)
+        for name in (
+            "partners",
+            "sources",
+            "companies",
+            "runs",
+            "events",
+            "endpoints",
+            "deliveries",
+        ):
+            # Every id is the same word, and so is every reference.
+            columns = before.tables[name].columns
+            row = {each.name: 1 if "INT" in str(each.type) else '"x"' for each in columns}
+            connection.execute(
+                sa.text(f"INSERT INTO {name} VALUES ({', '.join(f':{c}' for c in row)})"), row
+            )
+        connection.commit()
+    migrate(engine)
+    with engine.connect() as connection:
+        kept = connection.execute(
+            sa.text("SELECT e.run, d.event FROM deliveries d JOIN events e ON e.id = d.event")
+        )
+        assert kept.all() == [('"x"', '"x"')]
+    engine.dispose()
