@@ -170,12 +170,6 @@ runs = Table(
     Index(None, "partner", "id"), Index(None, "company", "id"), Index(None, "status"),
 )  # fmt: skip
 
-events = Table(
-    "events", metadata,
-    _id(), _partner(), _below("company", "companies"), _below("run", "runs", nullable=True),
-    _number("sequence"), _text("type"), _json("data"), _text("actor"), _at("at"),
-    _below("errand", "errands", nullable=True),
-    UniqueConstraint("run", "sequence"),
 # A sheet's rows fetched into a file, or brought to a destination.
 errands = Table(
     "errands", metadata,
@@ -205,6 +199,12 @@ destinations = Table(
     UniqueConstraint("partner", "name"), Index(None, "partner", "id"),
 )  # fmt: skip
 
+events = Table(
+    "events", metadata,
+    _id(), _partner(), _below("company", "companies"), _below("run", "runs", nullable=True),
+    _number("sequence"), _text("type"), _json("data"), _text("actor"), _at("at"),
+    _below("errand", "errands", nullable=True),
+    UniqueConstraint("run", "sequence"),
     Index(None, "partner", "id"),
 )  # fmt: skip
 
