@@ -295,12 +295,13 @@ class Event:
     id: str
     partner: str
     company: str
-    run: str
+    run: str | None
     sequence: int
     type: str  #: "run.completed", "run.phase", "run.healed", …
     data: Mapping[str, Any]  #: ids, counts, words; never cell values
     actor: str
     at: datetime
+    errand: str | None = None  #: an export or a delivery, instead of a run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -314,7 +315,6 @@ class ProposalRecord:
     plan: str
     plan_version: int
     turn: int
-    errand: str | None = None  #: an export or a delivery, instead of a run
     blocking: bool  #: false: a suggested revision from heals, the run did not wait
     proposal: Proposal
     version: PlanVersion  #: what the proposal revises: the run's version with its heals
