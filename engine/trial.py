@@ -3,17 +3,18 @@
 Reads the customer's bytes: call it in a sandbox child.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.binding import Binding, Bound, bind
+from engine.compiler.program import Stored
 from engine.compiler.sheet import compile_sheet
 from engine.errors import CompileError
 from engine.execute import Job, Part, compare, execute
 from engine.proposal import Effect, Repair, RepairKind
 from engine.repair import BoundTable
-from plans.changes import AddAlias, Change, apply
+from plans.changes import AddAlias, AddFormats, Change, SetFormats, SetNumber, apply
 from plans.errors import ChangeConflict
 from plans.versions import PlanVersion, next_version
 
@@ -27,6 +28,7 @@ class Trial:
 
     version: PlanVersion
     tables: tuple[BoundTable, ...]
+    stored: Stored
     jobs: Mapping[str, Job]  #: by sheet
     valid: int  #: rows
     folder: Path
@@ -40,17 +42,28 @@ def tried(
     *,
     folder: Path,
     threads: int = 2,
+    stored: Stored = (),
 ) -> tuple[Repair, ...]:
     """The repairs with their effect; those that fix nothing, or break more than they fix, are gone."""
     if not repairs:
         return ()
-    trial = _trial(version, tuple(tables), folder=folder, threads=threads)
+    trial = _trial(version, tuple(tables), folder=folder, threads=threads, stored=stored)
     found = []
     for repair in repairs:
         effect = effect_of(trial, repair.sheet, repair.changes, field=repair.field)
         if effect is not None and _stands(repair, effect) and not _steals(trial, repair):
             found.append(replace(repair, effect=effect))
     return tuple(found)
+
+
+def undominated(repairs: Iterable[Repair]) -> tuple[Repair, ...]:
+    """Without what a model said where the data knows a way to read the field that is no worse."""
+    every = tuple(repairs)
+    return tuple(
+        each
+        for each in every
+        if each.by != "model" or not any(_dominates(other, each) for other in every)
+    )
 
 
 def effect_of(
@@ -64,7 +77,7 @@ def effect_of(
     try:
         plan = apply(trial.version.plan, *changes)
         revised = next_version(trial.version, plan)
-        jobs = jobs_of(revised, _rebound(revised, trial.tables, sheet, field))
+        jobs = jobs_of(revised, _rebound(revised, trial.tables, sheet, field), stored=trial.stored)
     except (ChangeConflict, CompileError):
         return None
     before, after = trial.jobs[sheet], jobs[sheet]
@@ -85,7 +98,7 @@ def effect_of(
     )
 
 
-def jobs_of(version: PlanVersion, tables: Sequence[BoundTable]) -> Jobs:
+def jobs_of(version: PlanVersion, tables: Sequence[BoundTable], *, stored: Stored = ()) -> Jobs:
     """One job a sheet, compiled as for the run itself."""
     jobs: Jobs = {}
     for sheet in version.plan.sheets:
@@ -107,18 +120,26 @@ def jobs_of(version: PlanVersion, tables: Sequence[BoundTable]) -> Jobs:
             if each.binding.sheet == sheet.name
         )
         if parts:
-            jobs[sheet.name] = Job(sheet=sheet.name, template=sheet.template, parts=parts)
+            jobs[sheet.name] = Job(
+                sheet=sheet.name, template=sheet.template, parts=parts, stored=stored
+            )
     return jobs
 
 
 def _trial(
-    version: PlanVersion, tables: tuple[BoundTable, ...], *, folder: Path, threads: int
+    version: PlanVersion,
+    tables: tuple[BoundTable, ...],
+    *,
+    folder: Path,
+    threads: int,
+    stored: Stored,
 ) -> Trial:
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = jobs_of(version, tables)
+    jobs = jobs_of(version, tables, stored=stored)
     return Trial(
         version=version,
         tables=tables,
+        stored=stored,
         jobs=jobs,
         valid=_valid(jobs, folder=folder, threads=threads),
         folder=folder,
@@ -184,11 +205,25 @@ def _sharing(trial: Trial, repair: Repair) -> set[str]:
     }
 
 
+def _dominates(one: Repair, other: Repair) -> bool:
+    """Whether both say how the field's values are written, and the first does it better."""
+    same = (one.sheet, one.field) == (other.sheet, other.field) and one.id != other.id
+    if not same or not (_reads(one) and _reads(other)) or not one.effect or not other.effect:
+        return False
+    good = (one.effect.fixed, -one.effect.broken, -one.effect.changed)
+    less = (other.effect.fixed, -other.effect.broken, -other.effect.changed)
+    return good != less and all(a >= b for a, b in zip(good, less, strict=True))
+
+
+def _reads(repair: Repair) -> bool:
+    return any(isinstance(each, (AddFormats, SetFormats, SetNumber)) for each in repair.changes)
+
+
 def _stands(repair: Repair, effect: Effect) -> bool:
     """Whether it is worth showing: helps, and does no harm it did not declare."""
     loses = effect.valid_after < effect.valid_before or effect.broken > effect.fixed
     touches = effect.changed > 0 and repair.kind is RepairKind.CLEAN
-    if repair.kind is RepairKind.REBIND:
+    if repair.kind in (RepairKind.REBIND, RepairKind.COLUMN):
         return not loses
     helps = effect.fixed > 0 or effect.valid_after > effect.valid_before
     return helps and not loses and not touches

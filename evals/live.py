@@ -1,20 +1,17 @@
 """Scores the same tasks with a model's word on what stays unsure; only where somebody configures one."""
 
-import json
-import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
-from importlib import resources
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.binding.pairs import Side
 from engine.binding.score import Model, Scores, scores
-from engine.mapping import Answer, Budget, DataMode, Models, Status, confidence
-from engine.mapping.converse import Question, consult, schema_of
-from engine.mapping.shown import clean, column
+from engine.mapping import Answer, Asked, Budget, DataMode, Models, Status, confidence, question
+from engine.mapping.converse import consult
+from engine.profile import ColumnProfile, of_values
 from evals.mapping import BOUND, Guess
 from evals.tasks import Task
+from plans.template import TemplateField
 
 CANDIDATES = 12
 PATIENT = Budget(calls=3, prompt_tokens=40_000, output_tokens=2_000, cost=1.0, seconds=300.0)
@@ -39,7 +36,9 @@ def asked(
     spent = Spent()
     for task in tasks:
         told = scores(task.fields, task.columns, model=model)
-        answer = consult(models, _question(task, told, mode=mode), budget=PATIENT)
+        answer = consult(
+            models, question(_asked(task, told), _profiles(task), mode=mode), budget=PATIENT
+        )
         spent = Spent(
             calls=spent.calls + len(answer.exchanges),
             prompt_tokens=spent.prompt_tokens + sum(e.prompt_tokens for e in answer.exchanges),
@@ -52,32 +51,26 @@ def asked(
     return found, spent
 
 
-def _question(task: Task, told: Scores, *, mode: DataMode) -> Question[Answer]:
+def _asked(task: Task, told: Scores) -> tuple[Asked, ...]:
+    """The unsure columns as the product asks about them: every field with its likeliest columns."""
     unsure = [at for at in range(len(task.columns)) if told.sure[at].max() < BOUND]
-    candidates: dict[int, list[int]] = {}
+    candidates: dict[int, list[tuple[int, float]]] = {}
     for at in unsure:
         for field in told.logits[at].argsort()[::-1][:CANDIDATES]:
-            candidates.setdefault(int(field), []).append(at)
-    fields = [
-        {"name": f"f{f}", "title": " / ".join(map(clean, task.fields[f].names)), "candidates": c}
-        for f, c in sorted(candidates.items())
-    ]
-    columns = [_shown(task.columns[at], at, mode=mode) for at in unsure]
-    body = json.dumps({"fields": fields, "columns": columns}, ensure_ascii=False)
-    marker = f"DATA-{secrets.token_hex(8)}"
-    return Question(
-        system=resources.files("engine").joinpath("prompts/columns.md").read_text("utf-8"),
-        user=f"{marker}\n{body}\n{marker}",
-        schema=schema_of([f"f{field}" for field in sorted(candidates)], unsure, ()),
-        form=Answer,
-        key=body,
+            candidates.setdefault(int(field), []).append((at, float(told.sure[at, field])))
+    return tuple(
+        Asked(
+            field=TemplateField(name=f"f{field}", title=" / ".join(task.fields[field].names)),
+            candidates=tuple(sorted(columns, key=lambda each: -each[1])[:CANDIDATES]),
+        )
+        for field, columns in sorted(candidates.items())
     )
 
 
-def _shown(side: Side, at: int, *, mode: DataMode) -> dict[str, object]:
-    if side.values is None:
-        return {"column": at, "header": clean(side.names[0])}
-    return {**column(side.values, mode=mode), "column": at}
+def _profiles(task: Task) -> tuple[ColumnProfile, ...]:
+    """The columns as a profile tells them; one without samples is known by its name alone."""
+    bare = of_values([(each.names[0], []) for each in task.columns])
+    return tuple(replace(each.values or bare[at], index=at) for at, each in enumerate(task.columns))
 
 
 def _chosen(answer: Answer | None) -> dict[int, int]:

@@ -6,7 +6,7 @@ what is asked and what an answer means stand in `engine.mapping`.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from time import monotonic, sleep
@@ -284,29 +284,3 @@ def _json(text: str) -> str:
     except (json.JSONDecodeError, RecursionError):
         return text
     return json.dumps(value)
-
-
-def schema_of(
-    fields: Sequence[str], columns: Sequence[int], means: Sequence[str]
-) -> dict[str, Any]:
-    """JSON Schema of an answer whose every word is from a closed list."""
-
-    def listed(**members: Any) -> dict[str, Any]:
-        item = {
-            "type": "object",
-            "properties": members,
-            "required": list(members),
-            "additionalProperties": False,
-        }
-        return {"type": "array", "items": item}
-
-    field = {"type": "string", "enum": list(fields)}
-    matches = listed(field=field, column={"type": "integer", "enum": [-1, *columns]})
-    word = {"type": "string", "enum": list(means)} if means else {"type": "string"}
-    meanings = listed(field=field, value={"type": "integer"}, means=word)
-    return {
-        "type": "object",
-        "properties": {"matches": matches, "meanings": meanings},
-        "required": ["matches", "meanings"],
-        "additionalProperties": False,
-    }

@@ -11,6 +11,8 @@ from engine.profile import ColumnProfile
 LONGEST_NAME, LONGEST_VALUE, SAMPLES = 80, 40, 3
 #: A word that stands in this many rows is a label, not somebody's.
 OFTEN = 5
+#: Nobody is known by so few characters.
+CODE = 3
 
 
 class DataMode(StrEnum):
@@ -28,7 +30,7 @@ def column(profile: ColumnProfile, *, mode: DataMode) -> dict[str, Any]:
     if mode in (DataMode.SHAPES, DataMode.SAMPLES):
         shown |= {
             "kinds": sorted(kind for kind, rate in profile.rates.items() if rate >= 0.9)[:6],
-            "patterns": [_shape(shape) for shape, _ in profile.shapes[:3]],
+            "patterns": [pattern_of(shape) for shape, _ in profile.shapes[:3]],
             "filled": _percent(profile.filled, profile.rows),
             "distinct": _percent(profile.distinct, profile.filled),
         }
@@ -48,19 +50,22 @@ def masked(value: str, count: int) -> str:
     shown = clean(value, longest=LONGEST_VALUE)
     if count >= OFTEN and not re.search(r"[\d@]", shown) and len(shown.split()) <= 3:
         return shown
-    return _shape(re.sub(r"\d", "9", shown))
+    return pattern_of(re.sub(r"\d", "9", shown))
 
 
 def labels(values: Sequence[tuple[str, int]], *, most: int = 20) -> list[tuple[int, str]]:
-    """Values of a list field that may be shown, with their places in the given sequence."""
+    """Values of a list field that may be shown, with their places in the given sequence.
+
+    Words that many rows share, and codes of at most three characters.
+    """
     return [
         (at, clean(value, longest=LONGEST_VALUE))
         for at, (value, count) in enumerate(values[:most])
-        if count >= OFTEN and not re.search(r"[\d@]", value)
+        if count >= OFTEN and (len(value) <= CODE or not re.search(r"[\d@]", value))
     ]
 
 
-def _shape(text: str) -> str:
+def pattern_of(text: str) -> str:
     """Letters as A or a, digits as 9; what is left is punctuation."""
     return "".join(
         "9" if c.isdigit() else "A" if c.isupper() else "a" if c.isalpha() else c for c in text
