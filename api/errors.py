@@ -128,6 +128,7 @@ EXCEPTIONS: Mapping[type[Exception], Code] = {
     engine.errors.MappingError: Code.MAPPING_FAILED,
     engine.errors.ModelUnavailable: Code.MODEL_UNAVAILABLE,
     engine.errors.NotFound: Code.NOT_FOUND,
+    engine.errors.Expired: Code.EXPIRED,
     engine.errors.Conflict: Code.CONFLICT,
     engine.errors.ActiveRun: Code.IMPORT_ALREADY_RUNNING,
     engine.errors.AlreadyDecided: Code.ALREADY_DECIDED,

@@ -31,6 +31,8 @@ def connect(
         f"SET threads = {threads}",
         "SET preserve_insertion_order = true",
         "SET TimeZone = 'UTC'",
+        "SET enable_progress_bar = true",
+        "SET enable_progress_bar_print = false",
         "SET disabled_optimizers = 'in_clause'",
         "SET python_enable_replacements = false",
         "SET autoinstall_known_extensions = false",

@@ -10,10 +10,12 @@
   x MappingError      the model gave no usable answer
     + ModelUnavailable  try again later
   x NotFound          no such record in this scope
+  x Expired           it was there, and its time is over
   x Conflict          the record moved on
     + ActiveRun         the company has a run that has not ended
     + AlreadyDecided    somebody decided before
     + ProposalChanged   the decision is about an older proposal
+    + RowsChanged       a run read its rows differently than when it began to store them
     + QuotaExceeded     the partner used up what it may use
     + Superseded        another worker has taken this turn of the run
   x DecisionInvalid   a decision that fits no question of its proposal
@@ -100,6 +102,10 @@ class NotFound(EngineError):
     """No such record in this scope."""
 
 
+class Expired(EngineError):
+    """It was there, and its time is over."""
+
+
 class Conflict(EngineError):
     """The record moved on; read it again."""
 
@@ -126,6 +132,10 @@ class QuotaExceeded(Conflict):
     def __init__(self, name: str, *, limit: int) -> None:
         self.name, self.limit = name, limit
         super().__init__(f"the limit of {limit} for {name} is reached")
+
+
+class RowsChanged(Conflict):
+    """Tried again, a run read its rows differently than when it began to store them."""
 
 
 class Superseded(Conflict):

@@ -1,28 +1,32 @@
 """Stored rows as a file: what is wanted, as of when, in which format. Memory does not grow with rows."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
+from threading import Event, Thread
 from typing import Annotated, Any, Literal
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from duckdb import DuckDBPyConnection
 from pydantic import Field
 
-from engine.compiler.expressions import plain
 from engine.dataset import table as tables
 from engine.dataset.records import LINEAGE, Column, Location
 from engine.dataset.table import Table
-from engine.errors import SelectionInvalid
-from engine.report.rows import CRLF, spreadsheet_safe
+from engine.errors import Expired, SelectionInvalid
+from engine.report.rows import CRLF, csv_text
+from engine.sandbox import Progress
 from engine.sql import ident, literal
 from plans.document import Document
 
 Moment = int | str | datetime | None
+
+_TELL_SECONDS = 0.5
 
 
 class Format(StrEnum):
@@ -88,6 +92,14 @@ def count(sheet: Location, selection: Selection, *, as_of: Moment = None, scratc
     return int(rows[0][0])
 
 
+def version(sheet: Location, *, as_of: Moment = None) -> int:
+    """The version of the table that stands for `as_of`; Expired when its rows are gone."""
+    table = _as_of(sheet, as_of)
+    if as_of is not None and tables.missing_files(sheet, table):
+        raise Expired(f"the sheet's rows as of {as_of} are not kept any more")
+    return table.version()
+
+
 def etag(sheet: Location, selection: Selection, *, shape: Shape, as_of: Moment = None) -> str:
     """Names the exact bytes `write` gives: it changes with the rows and with the request."""
     table = _as_of(sheet, as_of)
@@ -110,32 +122,70 @@ def write(
     as_of: Moment = None,
     threads: int = 2,
     memory: int = 700 << 20,
+    progress: Callable[[Progress], None] | None = None,
 ) -> int:
     """Write the selected rows in the order of their ids to `to`, below `scratch`; how many.
 
     `as_of` is a version, a run's id (just after it) or a point in time.
     """
     table = _as_of(sheet, as_of)
-    with tables.connect(scratch, tables=[table], threads=threads, memory=memory) as connection:
+    rows = 0 if progress is None else count(sheet, selection, as_of=as_of, scratch=scratch)
+    with (
+        tables.connect(scratch, tables=[table], threads=threads, memory=memory) as connection,
+        _telling(connection, rows, progress),
+    ):
         where, values = _prepare(connection, table, selection)
         picked = _columns(table, selection, shape)
         shown = ", ".join(f"{_shown(each, shape)} AS {ident(each.name)}" for each in picked)
-        rows = f"SELECT {shown} FROM (SELECT * FROM stored WHERE {where} ORDER BY _id)"
+        chosen = f"SELECT {shown} FROM (SELECT * FROM stored WHERE {where} ORDER BY _id)"
         options = _options(shape)
-        done = connection.execute(f"COPY ({rows}) TO {literal(str(to))} ({options})", values)
+        done = connection.execute(f"COPY ({chosen}) TO {literal(str(to))} ({options})", values)
         return int(done.fetchall()[0][0])
 
 
+@contextmanager
+def _telling(
+    connection: DuckDBPyConnection, rows: int, progress: Callable[[Progress], None] | None
+) -> Iterator[None]:
+    """Tell twice a second how many of the rows are likely done."""
+    over = Event()
+
+    def tell(report: Callable[[Progress], None]) -> None:
+        while not over.wait(_TELL_SECONDS):
+            share = min(max(connection.query_progress(), 0), 100) / 100
+            report(Progress(phase="export", done=int(share * rows), total=rows))
+
+    thread = Thread(target=tell, args=(progress,), daemon=True)
+    if progress is not None:
+        progress(Progress(phase="export", done=0, total=rows))
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if progress is not None:
+            thread.join()
+
+
 def write_zip(
-    sheets: Mapping[str, Location], *, to: Path, shape: Shape, scratch: Path, **options: Any
+    sheets: Mapping[str, Location],
+    *,
+    to: Path,
+    shape: Shape,
+    scratch: Path,
+    versions: Mapping[str, Moment] | None = None,
+    **options: Any,
 ) -> dict[str, int]:
-    """Write every sheet of a workbook that has rows into one ZIP; rows by sheet."""
+    """Write every sheet of a workbook into one ZIP; rows by sheet."""
     rows = {}
     packing = ZIP_STORED if shape.gzip or shape.format is Format.PARQUET else ZIP_DEFLATED
     with ZipFile(to, "w", packing, allowZip64=True) as archive:
         for name, sheet in sheets.items():
             file = scratch / (f"{name}.{shape.format}" + (".gz" if shape.gzip else ""))
-            rows[name] = write(sheet, Selection(), to=file, shape=shape, scratch=scratch, **options)
+            rows[name] = write(
+                sheet, Selection(), to=file, shape=shape, scratch=scratch,
+                as_of=(versions or {}).get(name), **options,
+            )  # fmt: skip
             archive.write(file, file.name)
             file.unlink()
     return rows
@@ -257,19 +307,11 @@ def _columns(table: Table, selection: Selection, shape: Shape) -> list[Column]:
 def _shown(column: Column, shape: Shape) -> str:
     """The value as the format has it; CSV the same text as a run's own valid rows."""
     name = ident(column.name)
-    if shape.format is Format.PARQUET:
-        return name
-    if column.type == "TIMESTAMP WITH TIME ZONE":
+    if shape.format is Format.CSV:
+        return csv_text(name, column.type, safe=shape.safe)
+    if shape.format is not Format.PARQUET and column.type == "TIMESTAMP WITH TIME ZONE":
         return f"strftime({name} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
-    if shape.format is not Format.CSV:
-        return name
-    if column.type.startswith("DECIMAL") and not column.type.endswith(",0)"):
-        return plain(name)
-    if column.type.endswith("[]"):
-        name = f"array_to_string({name}, ';')"
-    elif column.type != "VARCHAR":
-        return name
-    return spreadsheet_safe(name) if shape.safe else name
+    return name
 
 
 def _options(shape: Shape) -> str:

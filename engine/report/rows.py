@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.compiler import types
+from engine.compiler.expressions import plain
 from engine.outcome import CELL_COLUMNS, SheetOutcome
 from engine.shards import Database, database
 from engine.sql import ident, literal
@@ -16,16 +17,30 @@ from plans.template import FieldType
 CRLF = "FORMAT csv, HEADER true, new_line '\r\n'"
 
 #: What a spreadsheet may run as a formula (OWASP ASVS 1.2.10), full-width forms included …
-FORMULA = r"^[=+\-@\t\r\n\x{0}\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
-#: … but a phone number in E.164 is none.
-_PHONE = r"[+][1-9][0-9]{6,14}"
+FORMULA = "^[=+\\-@\\t\\r\\n\\x00\uff1d\uff0b\uff0d\uff20]"
+#: … but a phone number in E.164 is none. Both read the same to DuckDB and to Python.
+PHONE = "[+][1-9][0-9]{6,14}"
 
 
 def spreadsheet_safe(text: str) -> str:
     """SQL: the text with an apostrophe in front where a spreadsheet would see a formula."""
     runs = f"regexp_matches({text}, {literal(FORMULA)})"
-    phone = f"regexp_full_match({text}, {literal(_PHONE)})"
+    phone = f"regexp_full_match({text}, {literal(PHONE)})"
     return f"CASE WHEN {runs} AND NOT {phone} THEN '''' || {text} ELSE {text} END"
+
+
+def csv_text(value: str, type_: str, *, safe: bool) -> str:
+    """SQL: a value of that DuckDB type in canonical text; `safe`: text that no spreadsheet runs."""
+    if type_.startswith("TIMESTAMP"):
+        zone = " AT TIME ZONE 'UTC'" if type_.endswith("TIME ZONE") else ""
+        return types.canonical(FieldType.DATETIME, type_, f"({value}{zone})")
+    if type_.startswith("DECIMAL"):
+        return value if type_.endswith(",0)") else plain(value)
+    if type_.endswith("[]"):
+        value = f"array_to_string({value}, ';')"
+    elif type_ != "VARCHAR":
+        return value
+    return spreadsheet_safe(value) if safe else value
 
 
 def told(message: str, value: str) -> str:
@@ -95,18 +110,8 @@ def _join(parts: Sequence[Path], path: Path) -> None:
 def _safe_values(db: Database, sheet: SheetOutcome) -> str:
     described = db.rows(f"DESCRIBE SELECT * FROM {_parts(sheet.valid_parquet)}")
     kinds = {str(row[0]): str(row[1]) for row in described}
-    return ", ".join(f"{_safe(ident(n), kinds[n])} AS {ident(n)}" for n in sheet.columns)
-
-
-def _safe(value: str, kind: str) -> str:
-    """Text is made safe; a typed value is, and gets its canonical text."""
-    if kind == "VARCHAR":
-        return spreadsheet_safe(value)
-    if kind.startswith("TIMESTAMP"):
-        return types.canonical(FieldType.DATETIME, kind, f"({value} AT TIME ZONE 'UTC')")
-    if kind.startswith("DECIMAL"):
-        return types.canonical(FieldType.DECIMAL, kind, value)
-    return value
+    texts = {name: csv_text(ident(name), kinds[name], safe=True) for name in sheet.columns}
+    return ", ".join(f"{text} AS {ident(name)}" for name, text in texts.items())
 
 
 def _parts(paths: Sequence[Path]) -> str:
