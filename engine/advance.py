@@ -1,5 +1,6 @@
 """One turn of a durable run: the pipeline between a worker's context and what it stores."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,9 +10,10 @@ from pydantic import TypeAdapter
 
 from engine.binding import Pass
 from engine.binding.memory import Remembered, Scope, Trust, shape
+from engine.errors import RowsChanged
 from engine.mapping import Adviser
 from engine.model import Artifact, Progress, RunStatus
-from engine.phase import Advance, Context
+from engine.phase import Advance, Context, SheetRows
 from engine.pipeline import (
     Attempt,
     Box,
@@ -51,7 +53,9 @@ def advance(context: Context, *, adviser: Adviser | None = None) -> Advance:
         seen=context.proposal if context.decision else None,
         adviser=adviser,
     )
-    return _advance(tables, made, _store(context, box, tables, made))
+    if made.status is not Status.COMPLETED and context.run.landing:
+        raise RowsChanged("tried again, the files are read differently than when rows were stored")
+    return _advance(tables, made, *_store(context, box, tables, made))
 
 
 def _progress(context: Context, step: Step) -> None:
@@ -91,22 +95,57 @@ def _request(context: Context) -> Request:
     policy = context.run.policy
     if context.decision and context.decision.verdict is Verdict.TAKE_VALID:
         policy = policy.model_copy(update={"when_invalid": WhenInvalid.TAKE_VALID})
-    return Request(policy=policy, mapping=mapping)
+    return Request(policy=policy, mapping=mapping, stored=context.stored)
 
 
-def _store(context: Context, box: Box, tables: Tables, made: Attempt) -> tuple[Artifact, ...]:
-    """Result files; while the run waits, also its staging for the next turn."""
+
+
+def _store(
+    context: Context, box: Box, tables: Tables, made: Attempt
+) -> tuple[tuple[Artifact, ...], Rows]:
+    """Result files, and what became of the rows; while the run waits, its staging for the next turn.
+
+    The report comes last: it tells what the sheets took.
+    """
     safe = bool(context.run.options.get("safe", False))
     files = box.call(partial(results, folder=context.folder / "results", safe=safe), made, tables)
-    stored = [
-        context.store_file(
-            each.path, name=each.name, media_type=each.media_type, records=each.records
-        )
-        for each in files
-    ]
+    stored = [_kept(context, each) for each in files[1:]]
     if made.status is Status.NEEDS_ATTENTION:
+Rows = Mapping[str, Mapping[str, int]]
         stored += _store_staging(context, tables)
-    return tuple(stored)
+    landed = {}
+    if made.status is Status.COMPLETED and not context.run.dry_run:
+        landed = dict(context.land(sheet_rows(made)))
+    for name, each in landed.items():
+        if each.skipped:
+            count = each.counts["skipped"]
+            path, file = each.skipped, f"{name}/skipped-rows.csv"
+            stored.append(context.store_file(path, name=file, media_type=CSV, records=count))
+    rows = {name: each.counts for name, each in landed.items()}
+    report = json.loads(files[0].path.read_bytes()) | {"rows": rows}
+    files[0].path.write_text(json.dumps(report, indent=2, ensure_ascii=False), "utf-8")
+    return (_kept(context, files[0]), *stored), rows
+
+
+def _kept(context: Context, file: ResultFile) -> Artifact:
+    return context.store_file(
+        file.path, name=file.name, media_type=file.media_type, records=file.records
+    )
+
+
+def sheet_rows(made: Attempt) -> tuple[SheetRows, ...]:
+    """The valid rows by template: several sheets of a plan may fill one sheet of the company."""
+    templates = dict.fromkeys(each.template for each in made.outcome.sheets)
+    return tuple(
+        SheetRows(
+            template=made.version.template(name),
+            records=sum(each.accounting.valid for each in of_template),
+            parts=tuple(path for each in of_template for path in each.valid_parquet),
+            fed=tuple(fed for each in of_template for fed in each.fed),
+        )
+        for name in templates
+        for of_template in [[each for each in made.outcome.sheets if each.template == name]]
+    )
 
 
 def _store_staging(context: Context, tables: Tables) -> list[Artifact]:
@@ -122,7 +161,7 @@ def _store_staging(context: Context, tables: Tables) -> list[Artifact]:
     return [*stored, context.store_file(index, name=name, media_type=STAGING, records=0)]
 
 
-def _advance(tables: Tables, made: Attempt, artifacts: tuple[Artifact, ...]) -> Advance:
+def _advance(tables: Tables, made: Attempt, artifacts: tuple[Artifact, ...], rows: Rows) -> Advance:
     report = next(each.key for each in artifacts if each.name == "report.json")
     failed = made.status is Status.FAILED
     groups = [group for sheet in made.outcome.sheets for group in sheet.groups]
@@ -155,6 +194,7 @@ def _coverage(made: Attempt) -> dict[str, Any]:
 
 
 def _confirmed(made: Attempt) -> tuple[Remembered, ...]:
+        rows=rows,
     """Every binding of a run that went through: evidence for the next file."""
     return tuple(
         Remembered(

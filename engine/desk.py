@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -10,6 +11,11 @@ from engine.files import Files
 from engine.model import Run
 from engine.phase import Advance, Context
 from engine.settings import Settings
+
+
+def scratch_root(settings: Settings) -> Path:
+    """Where the workers of this machine work, each in a folder of its name."""
+    return settings.data_dir / "scratch"
 
 
 @dataclass

@@ -11,15 +11,19 @@ from engine import failpoints
 from engine.decisions import adopt, in_use
 from engine.desk import Desk, Stop
 from engine.errors import (
+    Canceled,
     ChildCrashed,
     ChildTimeout,
     CompileError,
+    EngineError,
     NotFound,
+    RowsChanged,
     SourceError,
     StorageError,
     Superseded,
     UploadMismatch,
 )
+from engine.landing import take_back
 from engine.model import Confirmed, FailureCode, Progress, Run, RunStatus, Width
 from engine.phase import Advance
 from engine.store import companies, events, findings, memory, proposals, runs
@@ -31,6 +35,8 @@ log = logging.getLogger(__name__)
 
 #: Tries of a turn that ended in a fault of ours; of a child that died, one file's fault.
 MOST_TRIES, MOST_CRASHES = 5, 3
+#: Seconds before rows of a run that failed are taken back again.
+LATER = 60.0
 
 
 def keep(desk: Desk, run: Run, made: Advance) -> None:
@@ -39,9 +45,10 @@ def keep(desk: Desk, run: Run, made: Advance) -> None:
         changes: dict[str, Any] = {
             "counts": asdict(made.accounting), "report": made.report,
             "progress": asdict(Progress(message=made.message or "")),
+            "rows": {name: dict(counts) for name, counts in made.rows.items()},
             "error_code": made.code, "error_message": made.message if made.code else None,
         }  # fmt: skip
-        told = {"counts": changes["counts"], **made.facts}
+        told = {"counts": changes["counts"], "rows": changes["rows"], **made.facts}
         if made.status is RunStatus.NEEDS_ATTENTION and made.proposal is not None:
             shown = proposals.add(
                 c, run.partner, run=run, proposal=made.proposal, version=made.version,
@@ -115,7 +122,7 @@ def end_badly(desk: Desk, run: Run, stop: Stop, error: Exception) -> None:
     match error:
         case _ if stop.reason == "superseded" or isinstance(error, Superseded):
             raise Superseded(f"run {run.id} was taken over")
-        case _ if stop.reason == "canceled":
+        case _ if stop.reason == "canceled" or (isinstance(error, Canceled) and not stop.reason):
             with transaction(desk.engine, "settle-canceled") as c:
                 runs.move(
                     c, run.partner, run.id, RunStatus.CANCELED, actor=desk.executor,
@@ -131,6 +138,8 @@ def end_badly(desk: Desk, run: Run, stop: Stop, error: Exception) -> None:
             fail(desk, run, FailureCode.UPLOAD_CHANGED, str(error))
         case ChildTimeout():
             fail(desk, run, FailureCode.TIMEOUT, str(error))
+        case RowsChanged():
+            fail(desk, run, FailureCode.ROWS_CHANGED, str(error))
         case _:
             _retry(desk, run, error)
 
@@ -176,6 +185,15 @@ def _again(desk: Desk, run: Run, *, tries: int, message: str, later: float) -> N
 
 
 def fail(desk: Desk, run: Run, code: str, message: str) -> None:
+    """The run ends without rows; those that are in a sheet already are taken back first."""
+    with desk.engine.begin() as c:
+        there = runs.get(c, run.partner, run.id)
+    if there.landing and (there.turn, there.claim) == (run.turn, run.claim):
+        try:
+            take_back(desk, run)
+        except (EngineError, OSError) as error:
+            log.error("run %s: its rows cannot be taken back now", run.id, exc_info=error)
+            return _again(desk, run, tries=run.tries, message=message, later=LATER)
     with transaction(desk.engine, "settle-failed") as c:
         runs.move(
             c, run.partner, run.id, RunStatus.FAILED, actor=desk.executor,

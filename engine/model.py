@@ -46,6 +46,14 @@ ACTIVE = frozenset(status for status, after in TRANSITIONS.items() if after)
 ENDED = frozenset(RunStatus) - ACTIVE
 
 
+class RunKind(StrEnum):
+    """What a run does."""
+
+    IMPORT = "import"  #: files or rows go into the company's sheets
+    REPLAY = "replay"  #: rejected rows of an earlier run (`origin`) are tried again
+    UNDO = "undo"  #: what an earlier run (`origin`) wrote is taken back
+
+
 class FailureCode(StrEnum):
     """Why a run failed, beside the codes of an unreadable file (`SourceCode`)."""
 
@@ -58,6 +66,7 @@ class FailureCode(StrEnum):
     STORAGE = "storage_full"  #: no room to write
     UPLOAD_CHANGED = "upload_changed"  #: the stored bytes are gone or not the uploaded ones
     TIMEOUT = "timed_out"  #: a child ran past its time
+    ROWS_CHANGED = "rows_changed"  #: tried again, its rows were read differently than at first
 
 
 class Width(StrEnum):
@@ -281,6 +290,10 @@ class Run:
     expired_at: datetime | None = None  #: its files and findings are gone
     executor: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    kind: RunKind = RunKind.IMPORT
+    origin: str | None = None  #: the run an undo takes back; the first run of a replay's rows
+    landing: bool = False  #: its rows are on their way into the sheets: no cancel any more
+    rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  #: stored, by sheet
 
     @property
     def ended(self) -> bool:

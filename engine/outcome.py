@@ -76,6 +76,7 @@ class SheetOutcome:
     warnings: int
     coverage: tuple[Fill, ...]
     valid_parquet: tuple[Path, ...] = ()
+    fed: tuple[frozenset[str], ...] = ()  #: of each Parquet part: columns its table really brought
     valid_csv: tuple[Path, ...] = ()
     invalid_cells: tuple[Path, ...] = ()  #: parquet with CELL_COLUMNS
 

@@ -7,8 +7,10 @@ from typing import Any, Protocol
 
 from engine.accounting import Accounting
 from engine.binding.memory import Remembered
+from engine.compiler.program import Stored
 from engine.model import Artifact, Progress, Run, RunStatus
 from engine.proposal import Decision, Proposal
+from plans.template import Template
 from plans.versions import PlanVersion
 
 
@@ -22,10 +24,46 @@ class Input:
     digest: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SheetRows:
+    """The valid rows an attempt has for the company's sheet of one template."""
+
+    template: Template
+    records: int
+    parts: tuple[Path, ...]  #: Parquet
+    fed: tuple[frozenset[str], ...]  #: of each part: columns its table really brought
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Landed:
+    """What became of those rows in the sheet; `skipped` lists the skipped ones, if there are any."""
+
+    counts: Mapping[str, int]
+    skipped: Path | None
+
+
+class Purse(Protocol):
+    """What the partner may still spend on models today, shared by every worker's every run."""
+
+    def reserve(self, *, tokens: int, cost: float) -> bool:
+        """Take so many tokens and USD beforehand; False, and nothing taken, when the day has less."""
+        ...
+
+    def settle(self, *, tokens: int, cost: float, spent_tokens: int, spent_cost: float) -> None:
+        """Give back what was reserved, keep what was spent."""
+        ...
+
+
 class StoreFile(Protocol):
     """Stores a result file; it becomes visible with the end of the turn, or never."""
 
     def __call__(self, path: Path, *, name: str, media_type: str, records: int) -> Artifact: ...
+
+
+class Land(Protocol):
+    """Brings valid rows into the company's sheets, by template; once, however often it is called."""
+
+    def __call__(self, rows: Sequence[SheetRows]) -> Mapping[str, Landed]: ...
 
 
 class FetchFile(Protocol):
@@ -48,6 +86,8 @@ class Context:
     store_file: StoreFile
     fetch_file: FetchFile  #: by the artifact's name; None on the first turn (staging is read again)
     proposal: Proposal | None = None  #: the one `decision` is about
+    land: Land
+    stored: Stored = ()  #: what the company's sheets hold for references to look into
     decision: Decision | None = None
 
 
@@ -75,3 +115,4 @@ class Advance:
     report: str | None = None  #: key of the report among the artifacts
     remember: tuple[Remembered, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)  #: small extras for the run's events
+    rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  #: stored, by sheet

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from engine import sandbox
 from engine.binding import Memory, bind, match
+from engine.compiler.program import Stored
 from engine.drift import Drift, DriftCode, drifts
 from engine.errors import CompileError
 from engine.execute import Job, execute
@@ -64,6 +65,7 @@ class Request:
 
 
 class Status(StrEnum):
+    stored: Stored = ()  #: what the company's sheets hold already
     """Where an attempt ended."""
 
     COMPLETED = "completed"
@@ -170,12 +172,16 @@ def attempt(
     jobs: tuple[Job, ...] = ()
     for number in range(ROUNDS + 1):
         inputs = bound_inputs(version, tables, request, memory)
-        before, jobs = jobs, tuple(jobs_of(version, [each.bound for each in inputs]).values())
+        asked = reading_questions(version, [each.bound for each in inputs], seen)
+        compiled = jobs_of(version, [each.bound for each in inputs], stored=request.stored)
+        before, jobs = jobs, tuple(compiled.values())
         # A heal that only names what was bound already compiles to the same programs.
         if jobs != before:
             folder = box.folder / f"out-{number}"
             outcome = box.watched(partial(_execute, folder=folder, threads=box.threads), jobs)
-        found = _repairs(version, inputs, outcome, box)
+        if asked:
+            return _unsure(version, tables, inputs, outcome, asked, request.policy)
+        found = _repairs(version, inputs, outcome, request.stored, box)
         safe = heals(found)
         allowed = heals(found, auto_approve=request.policy.auto_approve)
         if not allowed or number == ROUNDS:
@@ -183,7 +189,7 @@ def attempt(
         healed += safe
         approved += tuple(each for each in allowed if each not in safe)
         version = _revised(version, allowed)
-    advice = _advice(version, inputs, outcome, adviser, box)
+    advice = _advice(version, inputs, outcome, found, adviser, request.stored, box)
     if advice:
         found = tuple({each.id: each for each in (*found, *advice.repairs)}.values())
     open_drifts = _open_drifts(version, inputs)
@@ -261,14 +267,15 @@ def _input(
 
 
 def _repairs(
-    version: PlanVersion, inputs: Sequence[SheetInput], outcome: Outcome, box: Box
+    version: PlanVersion, inputs: Sequence[SheetInput], outcome: Outcome, stored: Stored, box: Box
 ) -> tuple[Repair, ...]:
     """What could be done about invalid cells and missing columns, each tried on the rows."""
     bound = tuple(each.bound for each in inputs)
     found = box.call(repairs, version, bound, outcome)
     if not found:
         return ()
-    return box.call(partial(tried, folder=box.folder / "trial"), version, bound, found)
+    work = partial(tried, folder=box.folder / "trial", stored=stored)
+    return box.call(work, version, bound, found)
 
 
 def _advice(
@@ -293,7 +300,7 @@ def _advice(
     if not said.repairs:
         return said
     tried_ones = box.call(
-        partial(tried, folder=box.folder / "advice"), version, bound, said.repairs
+        partial(tried, folder=box.folder / "advice", stored=stored), version, bound, said.repairs
     )
     return replace(said, repairs=tried_ones)
 
@@ -334,6 +341,7 @@ def _open_drifts(version: PlanVersion, inputs: Sequence[SheetInput]) -> tuple[Dr
 
     return tuple(drift for each in inputs for drift in each.drifts if blocks(drift))
 
+    stored: Stored,
 
 def _settled(seen: Proposal, outcome: Outcome, open_drifts: Sequence[Drift]) -> bool:
     """Whether everything left over stood in the proposal that was decided, and not more of it."""

@@ -7,13 +7,12 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from engine import failpoints
-from engine.desk import Desk
+from engine.desk import Desk, scratch_root
 from engine.files import content_key, run_prefix
 from engine.ids import utcnow
 from engine.model import Run, Upload
 from engine.store import executors, idempotency, quotas, runs, uploads
 from engine.store.database import transaction
-from engine.turns import scratch_root
 
 log = logging.getLogger(__name__)
 

@@ -8,23 +8,24 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
 import sqlalchemy as sa
 
-from engine import failpoints
+from engine import failpoints, landing
 from engine.binding.memory import Remembered, Scope, Trust
-from engine.desk import Desk, Stop
+from engine.desk import Desk, Stop, scratch_root
 from engine.endings import end_badly, fail, keep
 from engine.errors import Canceled, Conflict, NotFound
 from engine.files import content_key, result_key
 from engine.ids import folder_name
 from engine.model import Artifact, Confirmed, FailureCode, Progress, Run
 from engine.phase import Context, Input
-from engine.settings import Settings
-from engine.store import companies, events, memory, plans, proposals, runs, uploads
+from engine.spending import DayPurse
+from engine.store import companies, events, findings, memory, plans, proposals, runs, uploads
 from engine.store.database import is_busy, transaction
 
 T = TypeVar("T")
@@ -125,11 +126,6 @@ def _scratch(desk: Desk, run: Run) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def scratch_root(settings: Settings) -> Path:
-    """Where the workers of this machine work, each in a folder of its name."""
-    return settings.data_dir / "scratch"
-
-
 def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
     with desk.engine.begin() as c:
         version = plans.version(c, run.partner, run.plan, number=run.plan_version).version
@@ -146,6 +142,7 @@ def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
     failpoints.hit("turn:inputs-here")
     decided = next((each for each in made if each.blocking and each.decision), None)
 
+    ground = landing.Ground(folder=folder, settings=desk.settings, cancel=stop)
     def store_file(path: Path, *, name: str, media_type: str, records: int) -> Artifact:
         stored = desk.files.put_file(result_key(run.partner, run.company, run.id), path)
         failpoints.hit("turn:file-stored")
@@ -171,6 +168,8 @@ def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
         fetch_file=fetch_file,
         proposal=decided.proposal if decided else None,
         decision=decided.decision if decided else None,
+        land=partial(landing.land, desk, run, ground),
+        stored=landing.stored(desk, run, ground, version=version),
     )
 
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
 
 from engine import decisions, failpoints, retention
-from engine.desk import Desk, Stop
+from engine.desk import Desk, Stop, scratch_root
 from engine.endings import abandoned
 from engine.errors import Conflict
 from engine.files import Files
@@ -32,7 +32,7 @@ from engine.settings import Settings
 from engine.store import companies, executors, plans, runs, uploads
 from engine.store.database import is_busy, transaction
 from engine.store.migrate import migrate
-from engine.turns import scratch_root, take_turn
+from engine.turns import take_turn
 
 log = logging.getLogger(__name__)
 

@@ -157,16 +157,17 @@ def _check_mapping(record: PlanVersionRecord, body: Data) -> None:
     """Every field of the mapping is a field of a template, and the sheet is one of the plan."""
     version = record.version
     fields = {field.name for template in version.templates for field in template.fields}
-    unknown = [name for name in body.mapping if name not in fields]
-    if unknown:
-        items = tuple(
-            ProblemItem(
-                code="unknown_field",
-                message=f"no template has a field {each!r}",
-                pointer="/mapping",
-            )
-            for each in unknown
+    named = [(name, "/mapping") for name in body.mapping]
+    if isinstance(body, NewImport):
+        named += [(each.field, f"/exclude/{n}/field") for n, each in enumerate(body.exclude)]
+    items = tuple(
+        ProblemItem(
+            code="unknown_field", message=f"no template has a field {name!r}", pointer=pointer
         )
+        for name, pointer in named
+        if name not in fields
+    )
+    if items:
         raise ApiError(code=Code.INVALID_MAPPING, detail=items[0].message, errors=items)
     if body.sheet is not None and body.sheet not in {each.name for each in version.plan.sheets}:
         raise ApiError(code=Code.INVALID_MAPPING, detail=f"the plan has no sheet {body.sheet!r}")
@@ -176,8 +177,12 @@ def _options(body: Data) -> dict[str, object]:
     read = body.read.model_dump(mode="json", exclude_defaults=True)
     if body.has_header is not None:
         read["has_header"] = body.has_header
-    tags = list(body.tags) if isinstance(body, NewImport) else []
-    return {"mapping": dict(body.mapping), "read": read, "tags": tags}
+    options: dict[str, object] = {"mapping": dict(body.mapping), "read": read}
+    if isinstance(body, NewImport):
+        options |= body.model_dump(
+            mode="json", include={"mode", "keep_existing", "exclude", "tags"}
+        )
+    return options
 
 
 def _inline(body: Data) -> tuple[str, str, bytes] | None:

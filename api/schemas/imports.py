@@ -7,6 +7,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from api.schemas.bodies import INTEGRAL, Body, Count, Metadata, Resource, Text
 from api.schemas.uploads import UploadRef
+from engine.dataset import Mode
 from engine.policy import WhenInvalid
 from plans.plan import Read
 
@@ -90,6 +91,16 @@ class Data(Body):
         return data
 
 
+class Excluded(Body):
+    """A suppression list: rows whose field has one of the values, in any case, are skipped."""
+
+    field: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["email"])]
+    values: Annotated[
+        tuple[Annotated[Text, Field(min_length=1, max_length=1_000)], ...],
+        Field(min_length=1, max_length=100_000),
+    ]
+
+
 class NewImport(Data):
     """An import: by the company's published plan, or the version named here."""
 
@@ -109,6 +120,14 @@ class NewImport(Data):
 
     policy: ImportPolicy = ImportPolicy()
     dry_run: StrictBool = False
+    mode: Mode = Field(
+        default=Mode.UPSERT,
+        description="Which rows are stored: `upsert` all, `create_only` new, `update_only` known",
+    )
+    keep_existing: StrictBool = Field(
+        default=False, description="Stored values that are not empty stay as they are"
+    )
+    exclude: Annotated[tuple[Excluded, ...], Field(max_length=20)] = ()
     tags: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], Field(max_length=20)
     ] = ()

@@ -8,7 +8,7 @@ from api.schemas.bodies import Instant, Resource
 from api.schemas.companies import CompanyId
 from api.schemas.proposals import ProposalBody, RunId, proposal_body
 from engine.accounting import Accounting
-from engine.model import Artifact, Event, ProposalRecord, Run, RunStatus
+from engine.model import Artifact, Event, ProposalRecord, Run, RunKind, RunStatus
 
 
 class CountsBody(Resource):
@@ -19,6 +19,22 @@ class CountsBody(Resource):
     invalid: int = Field(examples=[2])
     duplicate: int = Field(examples=[1])
     skipped: int = Field(examples=[0])
+
+
+class RowsBody(Resource):
+    """What a run did to the rows of a sheet; `skipped` is the sum of the reasons after it."""
+
+    sheet: str = Field(examples=["contacts"])
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    excluded: int = Field(default=0, description="Skipped: on a suppression list")
+    repeated: int = Field(default=0, description="Skipped: an earlier row is the same record")
+    by_mode: int = Field(default=0, description="Skipped: known or unknown, as `mode` says")
+    removed: int = Field(default=0, description="By an undo: rows the run had created")
+    restored: int = Field(default=0, description="By an undo: rows the run had updated")
+    kept: int = Field(default=0, description="By an undo: rows a later run edited; left alone")
 
 
 class ProgressBody(Resource):
@@ -44,6 +60,10 @@ class RunBody(Resource):
     id: RunId
     run_id: RunId = Field(description="The same as `id`")
     company_id: CompanyId
+    kind: RunKind = Field(
+        description="`undo` takes `origin_id` back, `replay` tries its rows again"
+    )
+    origin_id: RunId | None
     status: RunStatus
     poll_url: str = Field(examples=["/v1/runs/run_01JD4F8QZ7V0R8N5Y2M3K4P6W9"])
     plan_id: str
@@ -54,6 +74,7 @@ class RunBody(Resource):
     progress: ProgressBody
     progress_message: str
     counts: CountsBody
+    rows: list[RowsBody] = Field(description="What the company's sheets took, once it completed")
     error: RunError | None
     failed_reason: str | None
     proposal_id: str | None
@@ -152,6 +173,8 @@ def run_body(
         id=run.id,
         run_id=run.id,
         company_id=run.company,
+        kind=run.kind,
+        origin_id=run.origin,
         status=run.status,
         poll_url=poll,
         plan_id=run.plan,
@@ -167,6 +190,7 @@ def run_body(
         ),
         progress_message=run.progress.message or run.progress.phase,
         counts=counts_body(run.counts),
+        rows=[RowsBody(sheet=name, **told) for name, told in run.rows.items()],
         error=RunError(code=run.error_code or "", message=run.error_message or "")
         if failed
         else None,

@@ -37,6 +37,7 @@ class Feed:
     layers: tuple[Layer, ...]
     text: str
     value: str
+    fed: bool
     missing: bool
     on_invalid: OnInvalid
     default: str | None
@@ -116,6 +117,7 @@ def _feed(
         layers=layers,
         text=text,
         value=value,
+        fed=bool(columns or constant or (mapping.default and not mapping.columns)),
         missing=field.required and not (columns or constant or default),
         on_invalid=policy,
         default=default,

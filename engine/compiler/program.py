@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from plans.plan import Duplicates
 from plans.template import FieldType, OnInvalid, Severity
@@ -40,6 +41,7 @@ class Output:
     columns: tuple[int, ...]  #: staged columns that feed it
     sql_type: str = "VARCHAR"
     extra: bool = False
+    fed: bool = True  #: by columns of the table or a constant; else only a default stands in
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +78,18 @@ class Taken:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """Values of another sheet's rows: the keys of a reference, or the pairs of a lookup."""
+
+    template: str
+    fields: tuple[str, ...]
+
+
+#: Parquet files of the values (`key`) that the company's sheets hold.
+Stored = tuple[tuple[Wanted, Path], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
     """One sheet's SQL against one staged table, which it reads from the view "source"."""
 
@@ -100,6 +114,11 @@ class Program:
     def check(self, number: int) -> Check:
         """The check of that number."""
         return self.checks[number - 1]
+
+    @property
+    def fed(self) -> frozenset[str]:
+        """Names of the outputs that the table really brings."""
+        return frozenset(each.name for each in self.outputs if each.fed)
 
     @property
     def parents(self) -> tuple[str, ...]:

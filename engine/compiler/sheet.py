@@ -216,7 +216,11 @@ def _keyed(keys: tuple[Key, ...]) -> str:
 def _output(feed: Feed) -> Output:
     field = feed.field
     return Output(
-        name=field.name, type=field.type, columns=feed.columns, sql_type=types.sql_type(field)
+        name=field.name,
+        type=field.type,
+        columns=feed.columns,
+        sql_type=types.sql_type(field),
+        fed=feed.fed,
     )
 
 

@@ -35,20 +35,15 @@ def tidy(sheet: Location, *, keep: timedelta) -> Tidied:
 def stored_values(
     sheet: Location, field: str, *, to: Path, threads: int = 2, memory: int = 700 << 20
 ) -> int:
-    """Write the distinct values of a field to a Parquet file, for reference checks; how many."""
-    table = tables.open_table(sheet)
-    known = {each.name: each for each in tables.table_columns(table)} if table else {}
-    column = known.get(field, Column(name=field, type="VARCHAR"))
-    with tables.connect(
-        to.parent, tables=[table] if table else [], threads=threads, memory=memory
-    ) as connection:
-        source = f"(SELECT NULL::VARCHAR AS {ident(field)})"
-        if table is not None:
-            tables.view(connection, table, name="stored", wanted=[column])
-            source = "stored"
+    """Write the distinct filled values of a field as the column `key` of a Parquet file; how many."""
+    table = tables.existing(sheet)
+    types = {each.name: each.type for each in tables.table_columns(table)}
+    wanted = Column(name=field, type=types.get(field, "VARCHAR"))
+    with tables.connect(to.parent, tables=[table], threads=threads, memory=memory) as connection:
+        tables.view(connection, table, name="stored", wanted=[wanted])
         written = connection.execute(
-            f"COPY (SELECT DISTINCT {ident(field)} FROM {source} WHERE {ident(field)} IS NOT NULL) "
-            f"TO {literal(str(to))} (FORMAT parquet)"
+            f"COPY (SELECT DISTINCT {ident(field)} AS key FROM stored "
+            f"WHERE {ident(field)} IS NOT NULL) TO {literal(str(to))} (FORMAT parquet)"
         ).fetchall()
     return int(written[0][0])
 

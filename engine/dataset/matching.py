@@ -23,7 +23,10 @@ class Exclusion:
 
 
 def arrive(connection: DuckDBPyConnection, parts: Sequence[Path]) -> tuple[Column, ...]:
-    """Define `incoming`: the parts' rows as they would be stored, numbered from 0 in `_n`."""
+    """Define `incoming`: the parts' rows as they would be stored, numbered from 0 in `_n`.
+
+    `_part` is the position of the part a row came in.
+    """
     files = "[" + ", ".join(literal(str(each)) for each in parts) + "]"
     found = connection.execute(
         f"DESCRIBE SELECT * FROM read_parquet({files}, union_by_name = true)"
@@ -41,7 +44,8 @@ def arrive(connection: DuckDBPyConnection, parts: Sequence[Path]) -> tuple[Colum
     picked += [f"NULL::{each.type} AS {each.name}" for each in _SOURCE if each.name not in types]
     connection.execute(
         f"CREATE TEMP VIEW incoming AS SELECT {', '.join(picked)}, "
-        f"list_extract({offsets}, file_index::BIGINT + 1) + file_row_number AS _n "
+        f"list_extract({offsets}, file_index::BIGINT + 1) + file_row_number AS _n, "
+        "file_index::BIGINT AS _part "
         f"FROM read_parquet({files}, union_by_name = true)"
     )
     lineage = {each.name for each in LINEAGE}

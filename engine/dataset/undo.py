@@ -53,18 +53,31 @@ def undo(
     """
     now = tables.existing(sheet)
     commit = _to_undo(now, run, undo_run=undo_run)
-    after = tables.existing(sheet, version=commit.version)
-    before = tables.existing(sheet, version=commit.version - 1) if commit.version else None
+    after, before = _versions(sheet, now, commit)
     opened = [each for each in (now, after, before) if each is not None]
-    for table in opened:
-        if tables.missing_files(sheet, table):
-            raise Conflict(f"the undo window is over: version {table.version()} was cleaned up")
     with tables.connect(scratch, tables=opened, threads=threads, memory=memory) as connection:
         kept, rows = _kept(connection, now, after, run=run)
         done = tables.recorded(now, undo_run)
         if done is None:
             done = _take_back(connection, sheet, now, before, run=run, undo_run=undo_run, kept=kept)
     return Undone(removed=done.removed, restored=done.restored, kept=done.kept, kept_rows=rows)
+
+
+def check_undo(sheet: Location, run: str, *, undo_run: str = "") -> None:
+    """Raise what `undo` would raise, and change nothing."""
+    now = tables.existing(sheet)
+    commit = _to_undo(now, run, undo_run=undo_run)
+    _versions(sheet, now, commit)
+
+
+def _versions(sheet: Location, now: Table, commit: Commit) -> tuple[Table, Table | None]:
+    """The sheet just after and just before the commit."""
+    after = tables.existing(sheet, version=commit.version)
+    before = tables.existing(sheet, version=commit.version - 1) if commit.version else None
+    for table in (now, after, before):
+        if table is not None and tables.missing_files(sheet, table):
+            raise Conflict(f"the undo window is over: version {table.version()} was cleaned up")
+    return after, before
 
 
 def _to_undo(now: Table, run: str, *, undo_run: str) -> Commit:

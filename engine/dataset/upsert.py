@@ -35,7 +35,7 @@ class _Plan:
     keep_existing: bool
     tags: tuple[str, ...]
     brought: tuple[Column, ...]  #: data columns of the parts, as they would be stored
-    fed: frozenset[str]  #: those that may change a stored value
+    fed: Sequence[frozenset[str]]  #: of each part: columns that may change a stored value
     columns: tuple[Column, ...]  #: of the table after this run
 
 
@@ -51,21 +51,25 @@ def upsert(
     keep_existing: bool = False,
     exclude: Sequence[Exclusion] = (),
     tags: tuple[str, ...] = (),
-    fed: frozenset[str] | None = None,
+    fed: Sequence[frozenset[str]] | None = None,
     skipped_to: Path | None = None,
     threads: int = 2,
     memory: int = 700 << 20,
 ) -> Counts:
     """Write the rows of `parts` by identity key: of several keys the first that finds a row wins.
 
-    `parts` are Parquet files of data columns, `_file` and `_row`. Columns not in `fed` keep their
-    stored values. Of rows that are the same record the first counts. Skipped rows are told in a
-    Parquet file (`_file`, `_row`, `reason`: the member of Counts) at `skipped_to`, below `scratch`.
-    A run that was committed before is not written again: its counts come from the commit.
+    `parts` are Parquet files of data columns, `_file` and `_row`. Columns that a part's member of
+    `fed` does not name keep their stored values. Of rows that are the same record the first counts.
+    Skipped rows are told in a CSV (file, row_number, reason: the member of Counts) at `skipped_to`,
+    below `scratch`. A run that was committed before is not written again: its counts come from the
+    commit.
     """
     table = tables.open_table(sheet)
-    if table and (done := tables.recorded(table, run)):
-        return done.counts
+    done = tables.recorded(table, run) if table else None
+    if done:
+        if skipped_to is None or not done.counts.skipped:
+            return done.counts
+        table = tables.open_table(sheet, version=done.version - 1) if done.version else None
     if not parts:
         return Counts()
     with tables.connect(
@@ -81,17 +85,19 @@ def upsert(
             keep_existing=keep_existing,
             tags=tags,
             brought=brought,
-            fed=names if fed is None else names & fed,
+            fed=[names for _ in parts] if fed is None else [names & each for each in fed],
             columns=_columns_after(table, brought),
         )
         admit(connection, [each for each in exclude if each.field in names])
         match(connection, table, plan.identity)
         tell_repeats(connection, plan.identity)
+        if skipped_to is not None:
+            _write_skipped(connection, mode, to=skipped_to)
+        if done:
+            return done.counts
         _define_changed(connection, table, plan)
         _define_created(connection, plan, base=tables.next_id(table))
         counts = _counted(connection, mode)
-        if skipped_to is not None:
-            _write_skipped(connection, mode, to=skipped_to)
         record = Commit(version=0, at=datetime.now(UTC), kind=Kind.IMPORT, run=run, counts=counts)
         rewrite(connection, sheet, table, columns=plan.columns, record=record, new_ids=counts.rows)
     return counts
@@ -119,7 +125,8 @@ def _define_changed(connection: DuckDBPyConnection, table: Table | None, plan: _
 
 def _changed_sql(plan: _Plan) -> str:
     """The rows of `chosen` with their new values, where one differs from the stored one."""
-    new = {each.name: _merged(each, plan) for each in plan.columns if each.name in plan.fed}
+    fed = frozenset[str]().union(*plan.fed)
+    new = {each.name: _merged(each, plan) for each in plan.columns if each.name in fed}
     differs = [f"{value} IS DISTINCT FROM s.{ident(name)}" for name, value in new.items()]
     tags = _texts(plan.tags)
     if plan.tags:
@@ -141,14 +148,17 @@ def _changed_sql(plan: _Plan) -> str:
 
 def _merged(column: Column, plan: _Plan) -> str:
     """The value a known row gets: the incoming one, unless the stored one is to win."""
-    name = ident(column.name)
+    name, value = ident(column.name), f"i.{ident(column.name)}"
     if plan.keep_existing:
         stored = f"nullif(s.{name}, '')" if column.type == "VARCHAR" else f"s.{name}"
-        return f"coalesce({stored}, i.{name})"
-    if any(column.name in key for key in plan.identity):
+        value = f"coalesce({stored}, i.{name})"
+    elif any(column.name in key for key in plan.identity):
         # A row found by one key says nothing against the other keys it leaves empty.
-        return f"coalesce(i.{name}, s.{name})"
-    return f"i.{name}"
+        value = f"coalesce(i.{name}, s.{name})"
+    bringing = [str(n) for n, fed in enumerate(plan.fed) if column.name in fed]
+    if len(bringing) == len(plan.fed):
+        return value
+    return f"CASE WHEN i._part IN ({', '.join(bringing)}) THEN {value} ELSE s.{name} END"
 
 
 def _define_created(connection: DuckDBPyConnection, plan: _Plan, *, base: int) -> None:
@@ -201,11 +211,13 @@ def _write_skipped(connection: DuckDBPyConnection, mode: Mode, *, to: Path) -> N
     elif mode is Mode.UPDATE_ONLY:
         reasons["by_mode"] = f"_n IN (SELECT _n FROM fresh) AND _n NOT IN {repeats}"
     told = " UNION ALL ".join(
-        f"SELECT _n, _file, _row, {literal(reason)} AS reason FROM incoming WHERE {where}"
+        f"SELECT _n, _file AS file, _row AS row_number, {literal(reason)} AS reason"
+        f" FROM incoming WHERE {where}"
         for reason, where in reasons.items()
     )
-    rows = f"SELECT _file, _row, reason FROM ({told}) ORDER BY _n"
-    connection.execute(f"COPY ({rows}) TO {literal(str(to))} (FORMAT parquet)")
+    rows = f"SELECT file, row_number, reason FROM ({told}) ORDER BY _n"
+    options = "FORMAT csv, HEADER true, new_line '\r\n'"
+    connection.execute(f"COPY ({rows}) TO {literal(str(to))} ({options})")
 
 
 def _texts(texts: Sequence[str]) -> str:

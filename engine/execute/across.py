@@ -7,8 +7,7 @@ turns TRUE for a row that is invalid and NULL for one whose identity came twice.
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.compiler.program import Program
-from engine.execute.job import Wanted
+from engine.compiler.program import Program, Wanted
 from engine.shards import Database
 from engine.sql import literal
 from plans.plan import Duplicates

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from engine.compiler.program import Program
+from engine.compiler.program import Program, Stored, Wanted
 from engine.errors import CompileError
 from engine.intake.source import Source, Staged
+from plans.versions import PlanVersion
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +30,7 @@ class Job:
     sheet: str
     template: str
     parts: tuple[Part, ...]
+    stored: Stored = ()  #: what the company's sheets hold already
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -56,14 +58,6 @@ def _in_pieces(staged: Staged, size: int) -> Staged:
     return replace(staged, shards=(whole,))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """Values of another sheet's rows: the keys of a reference, or the pairs of a lookup."""
-
-    template: str
-    fields: tuple[str, ...]
-
-
 def label(source: Source) -> str:
     """File, then the place inside an archive or workbook."""
     member = f"/{source.member}" if source.member else ""
@@ -83,8 +77,8 @@ def ordered(jobs: Sequence[Job]) -> tuple[Job, ...]:
 
 
 def wanted(job: Job, jobs: Sequence[Job]) -> tuple[Wanted, ...]:
-    """What the job asks of other sheets (or itself), as far as the run has them."""
-    there = {each.template for each in jobs}
+    """What the job asks of other sheets (or itself), as far as the run or the company has them."""
+    there = {each.template for each in jobs} | {want.template for want, _ in job.stored}
     found: dict[Wanted, None] = {}
     for part in job.parts:
         for rule in part.program.across:
@@ -93,6 +87,14 @@ def wanted(job: Job, jobs: Sequence[Job]) -> tuple[Wanted, ...]:
         for taken in part.program.lookups:
             found[Wanted(template=taken.template, fields=(taken.match, taken.take))] = None
     return tuple(each for each in found if each.template in there)
+
+
+def asked(version: PlanVersion) -> tuple[Wanted, ...]:
+    """What references look for in rows that may have come with an earlier run."""
+    templates = (version.template(sheet.template) for sheet in version.plan.sheets)
+    references = (field.references for each in templates for field in each.fields)
+    found = (Wanted(template=at.template, fields=(at.field,)) for at in references if at)
+    return tuple(dict.fromkeys(found))
 
 
 def columns(program: Program, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,9 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-from engine.compiler.program import Program
+from engine.compiler.program import Program, Wanted
 from engine.execute.across import IDENTITY
-from engine.execute.job import Job, Wanted, columns
+from engine.execute.job import Job, columns
 from engine.execute.stage import stage
 from engine.shards import Database, load
 from engine.sql import literal

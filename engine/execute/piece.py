@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from engine.accounting import Accounting
+from engine.compiler.program import Wanted
 from engine.execute import across, files
-from engine.execute.job import Job, Part, Wanted, columns
+from engine.execute.job import Job, Part, columns
 from engine.execute.stage import judging, stage
 from engine.intake.source import Shard
 from engine.shards import BadRecord, Database

@@ -5,13 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.accounting import Accounting
+from engine.compiler.program import Stored, Wanted
 from engine.errors import ExecutionError
 from engine.execute import across, files, keys
 from engine.execute.groups import groups
-from engine.execute.job import Job, Part, Wanted, in_pieces, ordered, wanted
+from engine.execute.job import Job, Part, in_pieces, ordered, wanted
 from engine.execute.piece import Piece, Run, broken_rows, judge
 from engine.outcome import CellGroup, FileOutcome, Fill, Outcome, SheetOutcome
 from engine.shards import Database, database
+from engine.sql import literal
 from plans.plan import Duplicates
 from plans.template import Severity
 
@@ -47,7 +49,8 @@ def execute(
             progress(done, total)
 
     found: dict[int, SheetOutcome] = {}
-    with database(folder, threads=threads, memory=memory) as db:
+    readable = {path: None for job in jobs for _, path in job.stored}
+    with database(folder, threads=threads, memory=memory, readable=tuple(readable)) as db:
         run = Run(db=db, folder=folder, write=write, read=read, wants=_wants(db, jobs), stops=[])
         for job in ordered(jobs):
             known = _known(
@@ -65,7 +68,16 @@ def _wants(db: Database, jobs: Sequence[Job]) -> dict[Wanted, str]:
         if want not in tables:
             tables[want] = f"want{len(tables)}"
             db.run(f"CREATE TABLE {tables[want]} (key VARCHAR, take VARCHAR)")
+            _fill_stored(db, want, jobs[0].stored, table=tables[want])
     return tables
+
+
+def _fill_stored(db: Database, want: Wanted, stored: Stored, *, table: str) -> None:
+    """What the company's sheets hold comes before what the run brings."""
+    for each, path in stored:
+        if each == want:
+            values = f"SELECT CAST(key AS VARCHAR) FROM read_parquet({literal(str(path))})"
+            db.run(f"INSERT INTO {table} (key) {values}")
 
 
 def _known(run: Run, job: Job, jobs: Sequence[Job], *, finished: set[int]) -> across.Known:
@@ -77,6 +89,7 @@ def _known(run: Run, job: Job, jobs: Sequence[Job], *, finished: set[int]) -> ac
         if not all(id(each) in finished for each in sources):
             parents[want] = f"early_{run.wants[want]}"
             run.db.run(f"CREATE OR REPLACE TABLE {parents[want]} (key VARCHAR, take VARCHAR)")
+            _fill_stored(run.db, want, job.stored, table=parents[want])
             keys.parents(run.db, sources, want, table=parents[want], folder=run.folder)
     _fill_picks(run.db, job, parents)
     many = job.shards > 1
@@ -129,6 +142,12 @@ def _sheet(run: Run, job: Job, known: across.Known) -> SheetOutcome:
         warnings=sum(each.cells for each in told if each.severity is Severity.WARNING),
         coverage=_coverage(job, pieces) if run.write else (),
         valid_parquet=tuple(path for piece in whole for path in piece.parquet),
+        fed=tuple(
+            part.program.fed
+            for at, part in enumerate(job.parts)
+            for piece in pieces[at]
+            for _ in piece.parquet
+        ),
         valid_csv=tuple(path for piece in whole for path in piece.csv),
         invalid_cells=tuple(path for each in outcomes for path in each.cells),
     )
@@ -162,5 +181,5 @@ def _stopped(outcome: Outcome, message: str) -> Outcome:
     for sheet in outcome.sheets:
         for path in (*sheet.valid_parquet, *sheet.valid_csv):
             path.unlink()
-    sheets = tuple(replace(each, valid_parquet=(), valid_csv=()) for each in outcome.sheets)
+    sheets = tuple(replace(each, valid_parquet=(), fed=(), valid_csv=()) for each in outcome.sheets)
     return Outcome(sheets=sheets, stopped=message)

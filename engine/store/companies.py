@@ -55,6 +55,23 @@ def add(
     return Company(**row, sheets=tuple(made))
 
 
+def with_sheets(
+    c: sa.Connection, partner: str, company: str, *, templates: Sequence[str]
+) -> dict[str, Sheet]:
+    """The company's sheets by template; one a plan has learned of since is added."""
+    for template in templates:
+        values = {
+            "id": new_id(Kind.SHEET),
+            "partner": partner,
+            "company": company,
+            "name": template,
+            "template": template,
+            "created_at": utcnow(),
+        }
+        c.execute(insert(c, sheets).values(values).on_conflict_do_nothing())
+    return {each.template: each for each in get(c, partner, company).sheets}
+
+
 def get(c: sa.Connection, partner: str, company: str) -> Company:
     """That company of the partner."""
     return _one(c, partner, companies.c.id == company, company)

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.accounting import Accounting
-from engine.errors import ActiveRun, Conflict, NotFound, Superseded
+from engine.errors import ActiveRun, Canceled, Conflict, NotFound, Superseded
 from engine.ids import Kind, new_id, utcnow
 from engine.model import (
     ACTIVE,
@@ -18,6 +18,7 @@ from engine.model import (
     PlanVersionRecord,
     Progress,
     Run,
+    RunKind,
     RunStatus,
 )
 from engine.policy import Policy
@@ -39,6 +40,8 @@ def add(
     priority: int,
     metadata: Mapping[str, str],
     actor: str,
+    kind: RunKind = RunKind.IMPORT,
+    origin: str | None = None,
 ) -> Run:
     """A queued run, at its first turn; ActiveRun when the company has one that has not ended."""
     now = utcnow()
@@ -62,6 +65,8 @@ def add(
         "counts": asdict(Accounting()),
         "cancel_requested": False,
         "metadata": dict(metadata),
+        "kind": kind,
+        "origin": origin,
         "sequence": 1,
         "created_at": now,
         "updated_at": now,
@@ -77,7 +82,10 @@ def add(
     run = _record(row)
     events.record(
         c, partner, run.id, "run.queued", sequence=1, company=company, actor=actor,
-        data={"status": run.status, "plan": run.plan, "plan_version": run.plan_version},
+        data={
+            "status": run.status, "kind": run.kind, "origin": run.origin, "plan": run.plan,
+            "plan_version": run.plan_version,
+        },
     )  # fmt: skip
     return run
 
@@ -238,7 +246,13 @@ def show(
 
 
 def ask_to_cancel(c: sa.Connection, partner: str, run: str, *, actor: str) -> Run:
-    """A run nobody works on ends at once; a running one is asked to stop."""
+    """A run nobody works on ends at once; a running one is asked to stop.
+
+    Conflict once its rows are on their way into the sheets: it can only be undone then.
+    """
+    there = lock(c, partner, run)
+    if there.landing and not there.ended:
+        raise Conflict(f"run {run} is storing its rows; wait for its end, then undo it")
     idle = (RunStatus.QUEUED, RunStatus.NEEDS_ATTENTION)
     try:
         return move(c, partner, run, RunStatus.CANCELED, actor=actor, since=idle)
@@ -254,6 +268,38 @@ def ask_to_cancel(c: sa.Connection, partner: str, run: str, *, actor: str) -> Ru
                 return there
             raise
     return get(c, partner, run)
+
+
+def land(c: sa.Connection, run: Run) -> Run:
+    """From here on the run writes to sheets: no cancel any more, and only by its latest claim."""
+    statement = (
+        sa.update(runs)
+        .where(
+            runs.c.partner == run.partner,
+            runs.c.id == run.id,
+            runs.c.turn == run.turn,
+            runs.c.claim == run.claim,
+            runs.c.status == RunStatus.RUNNING,
+            runs.c.cancel_requested.is_(False),
+        )
+        .values(landing=True, updated_at=utcnow())
+    )
+    row = c.execute(statement.returning(runs)).first()
+    if row is not None:
+        return _record(row)
+    there = get(c, run.partner, run.id)
+    if there.cancel_requested and (there.turn, there.claim) == (run.turn, run.claim):
+        raise Canceled(f"run {run.id} was canceled")
+    raise _lost(there, RunStatus.RUNNING, (run.turn, run.claim))
+
+
+def of_origin(c: sa.Connection, partner: str, origin: str, *, kind: RunKind) -> list[Run]:
+    """Completed runs of that kind about the run, oldest first."""
+    query = sa.select(runs).where(
+        runs.c.partner == partner, runs.c.origin == origin, runs.c.kind == kind,
+        runs.c.status == RunStatus.COMPLETED,
+    )  # fmt: skip
+    return [_record(row) for row in c.execute(query.order_by(runs.c.id))]
 
 
 def canceled_among(c: sa.Connection, working: Sequence[str]) -> list[str]:
@@ -336,6 +382,7 @@ def _record(row: sa.Row[Any]) -> Run:
     values = {name: getattr(row, name) for name in Run.__dataclass_fields__}
     values |= {
         "status": RunStatus(row.status),
+        "kind": RunKind(row.kind),
         "uploads": tuple(row.uploads),
         "policy": Policy.model_validate(row.policy),
         "progress": Progress(**row.progress),
