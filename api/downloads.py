@@ -1,7 +1,7 @@
 """Stored files as answers: streamed, resumable by range, never opened by a browser in our name."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 from fastapi import Request
@@ -15,10 +15,18 @@ from engine.model import Artifact
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
-def download(request: Request, files: Files, artifact: Artifact, *, name: str) -> Response:
-    """The file, or the part of it that `Range` asks for."""
+def download(
+    request: Request,
+    files: Files,
+    artifact: Artifact,
+    *,
+    name: str,
+    more: Mapping[str, str] | None = None,
+) -> Response:
+    """The file, or the part of it that `Range` asks for; `more` are headers of this one."""
     tag = f'"{artifact.digest}"'
     headers = {
+        **(more or {}),
         "ETag": tag,
         "Accept-Ranges": "bytes",
         "X-Total-Records": str(artifact.records),

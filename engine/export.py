@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from duckdb import DuckDBPyConnection
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from engine.dataset import table as tables
 from engine.dataset.records import LINEAGE, Column, Location
@@ -27,6 +27,7 @@ from plans.document import Document
 Moment = int | str | datetime | None
 
 _TELL_SECONDS = 0.5
+_DEEPEST = 20
 
 
 class Format(StrEnum):
@@ -71,6 +72,25 @@ class Selection(Document):
     run: str | None = None  #: rows whose present values this run wrote
     ids: Annotated[tuple[int, ...], Field(max_length=10_000)] = ()
     columns: tuple[str, ...] = ()
+
+    @field_validator("filter")
+    @classmethod
+    def _shallow(cls, value: Filter | None) -> Filter | None:
+        level: list[Filter] = [value] if value is not None else []
+        for _ in range(_DEEPEST):
+            level = [part for each in level for part in _parts(each)]
+        if level:
+            raise ValueError(f"a filter nests at most {_DEEPEST} deep")
+        return value
+
+
+def _parts(node: Filter) -> tuple[Filter, ...]:
+    match node:
+        case AllOf():
+            return node.all
+        case AnyOf():
+            return node.any
+    return ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -50,7 +50,7 @@ def content_key(partner: str, company: str, digest: str) -> str:
 
 
 def run_prefix(partner: str, company: str, run: str) -> str:
-    """The result files of a run lie below this."""
+    """The result files of a run lie below this; an export's file likewise."""
     return f"{company_prefix(partner, company)}{folder_name(run)}/"
 
 

@@ -24,7 +24,10 @@ class Kind(StrEnum):
     PROPOSAL = "prop"
     EVENT = "evt"
     ENDPOINT = "whe"
-    DELIVERY = "whd"
+    DELIVERY = "whd"  #: of an event to an endpoint
+    DESTINATION = "dst"
+    EXPORT = "exp"
+    ERRAND = "dlv"  #: a delivery of rows to a destination
 
 
 def new_id(kind: Kind) -> str:

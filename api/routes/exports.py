@@ -1,24 +1,31 @@
-"""The company's rows as files: a sheet of its last completed run, or all of them."""
+"""The company's rows as files: its sheets as they are stored, or what its last run left over."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import RawIOBase
-from typing import IO, Annotated, Literal, cast
+from typing import IO, Annotated, Any, Literal, cast
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import sqlalchemy
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Path as UrlPath
 from fastapi.responses import Response
+from pydantic import Field, ValidationError
+from pydantic_core import from_json
 from typing_extensions import Buffer
 
 from api.auth import Caller
 from api.deps import By, Here, company_of
 from api.downloads import download, streamed
-from api.errors import ApiError, Code
+from api.errors import ApiError, Code, ProblemItem
 from api.operations import op
 from api.routes.reports import shown_files
+from api.schemas.bodies import NO_NUL, UrlCount
+from api.stored import stored_rows
 from api.transfer import gzipped, harmless
 from engine.errors import NotFound
+from engine.export import Format, Selection
+from engine.exporting import Export
 from engine.files import Files
 from engine.ids import utcnow
 from engine.model import Artifact, Company, Run, RunStatus, Scope
@@ -32,6 +39,7 @@ router = APIRouter(tags=["exports"])
 EXPORT = Scope.EXPORTS_READ
 
 Filter = Literal["valid", "invalid", "all"]
+Word = Annotated[str, Field(max_length=200, pattern=NO_NUL)]
 
 #: Their canonical text is no formula, although a number may begin with a minus.
 HARMLESS_TYPES = frozenset(
@@ -114,6 +122,99 @@ def export_workbook(
         found = _exported(c, run, [each.name for each in version.plan.sheets], filter)
         _note(c, by, "company.exported", company_id)
     return _zip(here.files, found, f"{company.name}-{filter}")
+
+
+class Wished:
+    """Which rows and columns, as of when and how: the query parameters of every stored sheet."""
+
+    def __init__(
+        self,
+        where: Annotated[
+            str | None,
+            Query(
+                max_length=10_000,
+                description="A filter as JSON: field, op and value; or `all`, `any` of them",
+                examples=['{"field": "age", "op": ">=", "value": 18}'],
+            ),
+        ] = None,
+        tag: Annotated[list[Word] | None, Query(description="Rows with any of these")] = None,
+        run: Annotated[
+            str | None, Query(max_length=40, description="Rows whose values this run wrote")
+        ] = None,
+        id: Annotated[list[UrlCount] | None, Query(description="Row ids")] = None,
+        column: Annotated[list[Word] | None, Query(description="Only these columns")] = None,
+        as_of: Annotated[
+            str | None,
+            Query(max_length=40, description="As they were just after a run, or at a time"),
+        ] = None,
+        safe: Annotated[
+            Literal["none", "spreadsheet"],
+            Query(description="`spreadsheet`: no text can run as a formula"),
+        ] = "none",
+        lineage: Annotated[
+            bool, Query(description="Also row id, run, file, row, plan version and tags")
+        ] = False,
+        compress: Annotated[Literal["none", "gzip"], Query()] = "none",
+    ) -> None:
+        given = {"tags": tag or (), "ids": id or (), "run": run, "columns": column or ()}
+        self.selection = _selected(where, given)
+        self.shape = {"safe": safe != "none", "lineage": lineage, "gzip": compress == "gzip"}
+        self.as_of = as_of
+
+    def of(self, sheet: str, *, format: Format) -> Export:
+        """The export of that sheet."""
+        shape = {**self.shape, "sheet": sheet, "format": format, "as_of": self.as_of}
+        return Export.model_validate({**dict(self.selection), **shape})
+
+
+@router.get(
+    "/v1/companies/{company_id}/sheets/{sheet}/export.{format}",
+    response_class=Response,
+    **op(EXPORT, Code.NOT_FOUND, Code.EXPIRED, Code.RANGE_NOT_SATISFIABLE),
+)
+def export_stored_rows(
+    company_id: str,
+    sheet: Annotated[str, UrlPath(max_length=63)],
+    format: Format,
+    request: Request,
+    here: Here,
+    by: By,
+    wished: Annotated[Wished, Depends()],
+) -> Response:
+    """The stored rows of a sheet; its name, template or id says which."""
+    with here.database.begin() as c:
+        company = company_of(c, by, company_id)
+        _note(c, by, "company.exported", company_id)
+    name = sheet_named(company, sheet)
+    return stored_rows(request, here, by, company=company, wanted=wished.of(name, format=format))
+
+
+def sheet_named(company: Company, wanted: str | None) -> str:
+    """The company's sheet of that name, template or id; without one, the only one there is."""
+    found = [
+        each.name
+        for each in company.sheets
+        if wanted is None or wanted in (each.name, each.template, each.id)
+    ]
+    if not found:
+        raise NotFound(f"company {company.id} has no sheet {wanted!r}")
+    if len(found) > 1:
+        told = ", ".join(found)
+        raise ApiError(code=Code.VALIDATION_ERROR, detail=f"name one `sheet` of: {told}")
+    return found[0]
+
+
+def _selected(where: str | None, given: Mapping[str, Any]) -> Selection:
+    try:
+        filter = None if where is None else from_json(where)
+        return Selection.model_validate({**given, "filter": filter})
+    except ValueError as error:
+        found = error.errors()[0] if isinstance(error, ValidationError) else None
+        told = found["msg"].removeprefix("Value error, ") if found else str(error)
+        item = ProblemItem(code="invalid_filter", message=told, parameter="where")
+        raise ApiError(
+            code=Code.VALIDATION_ERROR, detail=f"where: {told}", errors=(item,)
+        ) from None
 
 
 def _last_completed(c: sqlalchemy.Connection, by: Caller, company: Company) -> Run:
