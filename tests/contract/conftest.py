@@ -1,5 +1,6 @@
-"""Databases and an object store for the tests of this folder."""
+"""Databases, an object store and a console for the tests of this folder."""
 
+from console_members import member, run, stranger, there
 from databases import (
     database,
     database_url,
@@ -12,8 +13,12 @@ from objects import object_store
 __all__ = [
     "database",
     "database_url",
+    "member",
     "migrated_postgresql",
     "migrated_sqlite",
     "object_store",
     "postgresql",
+    "run",
+    "stranger",
+    "there",
 ]

@@ -1,60 +1,18 @@
 """Who gets in, what a form must carry, and what every page says about itself."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import httpx
 import pytest
-from console_site import DRIFTED, GOOD, Site, console_pages, link, settled, site
+from console_members import SAME, signed_in, token
+from console_site import GOOD, Site, console_pages, link, settled
 
 from api.console import sessions
 from api.console.look import TEMPLATES
 from engine.ids import utcnow
 from engine.model import Run, RunStatus, Scope
 from engine.store import keys
-
-SAME = {"sec-fetch-site": "same-origin"}
-
-
-@pytest.fixture(scope="module")
-def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("site")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def run(there: Site) -> Run:
-    found = there.send(DRIFTED)
-    assert found.status is RunStatus.NEEDS_ATTENTION, found.error_message
-    return found
-
-
-@pytest.fixture
-def stranger(there: Site) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=there.url, headers=SAME, timeout=60, trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture
-def member(there: Site, stranger: httpx.Client) -> httpx.Client:
-    return signed_in(there, stranger)
-
-
-def signed_in(there: Site, client: httpx.Client, *scopes: Scope, **limits: object) -> httpx.Client:
-    """The client with the session of a new key: of all scopes unless some are named."""
-    with there.services.database.begin() as c:
-        key, _ = keys.mint(
-            c, there.key.partner, secrets=there.services.secrets, name="somebody",
-            scopes=frozenset(scopes or Scope), **limits,
-        )  # fmt: skip
-    _, cookie = sessions.opened(key, secrets=there.services.secrets)
-    client.cookies.set("reknit", cookie)
-    return client
-
-
-def token(page: httpx.Response) -> str:
-    return re.findall(r'name="csrf" value="([^"]+)"', page.text)[0]
 
 
 def test_every_page_sends_a_stranger_to_the_door(
