@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 import engine.errors
 import engine.outbound
 import plans.errors
+from api.logs import redacted
 from engine.store.database import is_busy
 
 #: So many of `errors` are told; more only set `errors_truncated`.
@@ -226,7 +227,7 @@ def problem(error: ApiError, *, path: str, request_id: str) -> ProblemResponse:
         title=error.code.replace("_", " ").capitalize(),
         status=status,
         detail=error.detail,
-        instance=path,
+        instance=redacted(path),
         code=error.code,
         error=error.detail,
         request_id=request_id,

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -33,7 +34,15 @@ def redacted(text: str) -> str:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line; control characters are escaped by JSON itself."""
+    """One JSON object a line; control characters are escaped by JSON itself.
+
+    `known`: secrets of this process that no pattern could tell from other text.
+    """
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        super().__init__()
+        # As they stand in a JSON string, the longest first: one may be a part of another.
+        self._known = sorted((json.dumps(each)[1:-1] for each in known), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
         """The record with its extra members, redacted as a whole."""
@@ -49,13 +58,18 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         # ensure_ascii also takes care of bidirectional and line-separator characters.
-        return redacted(json.dumps(line, default=str))
+        text = json.dumps(line, default=str)
+        for each in self._known:
+            text = text.replace(each, "[redacted]")
+        return redacted(text)
 
 
-def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
+def configure(
+    level: str = "INFO", *, known: Iterable[str] = (), stream: TextIO | None = None
+) -> None:
     """Send every logger of the process to `stream` (standard error) as JSON lines."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLines(known))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "dbos", "alembic"):
         logging.getLogger(name).handlers.clear()

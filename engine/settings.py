@@ -11,7 +11,7 @@ from hashlib import sha256
 from hmac import digest
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -98,6 +98,14 @@ class Settings(BaseModel):
     def files(self) -> str:
         """The URL of the file store."""
         return self.files_url or "file://" + quote(str(self.data_dir / "files"))
+
+    @property
+    def confidential(self) -> tuple[str, ...]:
+        """Every secret text among the settings, so that logs can leave them out."""
+        kept = [each.get_secret_value() for _, each in self if isinstance(each, SecretStr)]
+        ring = [part.partition(":")[2] for part in self.secrets.get_secret_value().split(",")]
+        password = urlsplit(self.database_url).password
+        return tuple(each for each in (*kept, *ring, password) if each)
 
     @property
     def slots(self) -> int:

@@ -33,7 +33,7 @@ def worker() -> None:
 
     failpoints.arm(os.environ.get("FAILPOINT", ""))
     settings = from_environment(os.environ)
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, known=settings.confidential)
     engine = open_database(settings.database)
     prepare(engine)
     work = Work(engine, settings, revise=revise)

@@ -21,7 +21,7 @@ def serve(host: str, port: int, worker: bool, share_port: bool) -> None:
     failpoints.arm(os.environ.get("FAILPOINT", ""))
     # Signed URLs and links point at this very server unless a public address is set.
     settings = from_environment({"REKNIT_PUBLIC_URL": f"http://{host}:{port}", **os.environ})
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, known=settings.confidential)
     server.serve(settings, host=host, port=port, worker=worker, share_port=share_port)
 
 

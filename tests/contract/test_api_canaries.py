@@ -1,0 +1,140 @@
+"""One secret of each kind through success, refusal, fault and crash: it stays nowhere (S29)."""
+
+import base64
+import io
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from receivers import http_endpoint
+from serving import Deployment, company, deployment, planned, post, uploaded
+
+from api import logs
+from engine.outbound import Outbound
+from engine.settings import Settings
+from engine.store import keys
+from engine.webhooks import Sender
+
+RING = base64.b64encode(bytes(range(32))).decode()
+GIVEN = {
+    "secrets": f"canary:{RING}",
+    "llm_key": "sk-canary0123456789",
+    "s3_secret_key": "canary/s3/secret",
+    "log_level": "DEBUG",
+    "retry_seconds": 0.01,
+}
+ROWS = {"csv": "Name,Email\nAnn,ann@x.example\n"}
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What the process logs at the most talkative level, as `reknit serve` writes it."""
+    root, out = logging.getLogger(), io.StringIO()
+    before, level, heard = root.handlers[:], root.level, httpx_levels()
+    logs.configure("DEBUG", known=Settings(**GIVEN).confidential, stream=out)
+    yield out
+    root.handlers[:] = before
+    root.setLevel(level)
+    for name, each in heard.items():
+        logging.getLogger(name).setLevel(each)
+
+
+def httpx_levels() -> dict[str, int]:
+    names = ("httpx", "httpcore", "dbos", "alembic")
+    return {name: logging.getLogger(name).level for name in names}
+
+
+def test_a_secret_of_each_kind_is_nowhere_afterwards(
+    tmp_path: Path, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        deployment(tmp_path, outbound_http=True, **GIVEN) as there,
+        http_endpoint(lambda _: (204, {}, {})) as endpoint,
+    ):
+        object.__setattr__(there.services, "outbound", endpoint.policy)
+        secrets, told = used(there, endpoint.url)
+        told += broken(there, monkeypatch, secrets)
+        deliver(there, endpoint.policy)
+    places = {
+        "log": log.getvalue().encode(),
+        "problem bodies": b"".join(each.content for each in told),
+        "webhooks": json.dumps(endpoint.batches).encode(),
+        **{str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()},
+    }
+    hits = [
+        (kind, place)
+        for kind, secret in secrets.items()
+        for place, content in places.items()
+        if secret.encode() in content
+    ]
+
+    assert hits == []
+    assert {401, 404, 500} <= {each.status_code for each in told}
+    assert '"level": "error"' in log.getvalue()
+    assert '"level": "debug"' in log.getvalue()
+
+
+def used(there: Deployment, url: str) -> tuple[dict[str, str], list[httpx.Response]]:
+    """Each secret in a request that succeeds and, where one can, in one that is refused."""
+    key = there.key(there.partner())
+    client = there.client(key)
+    planned(client)
+    made = company(client)
+    minted = post(client, "/v1/keys", {"name": "k", "scopes": ["imports:write"]},
+                  **{"Idempotency-Key": "mint"})  # fmt: skip
+    hook = post(client, "/v1/webhooks", {"url": url}, **{"Idempotency-Key": "hook"})
+    uploaded(client, made["id"], b"Name\nAnn\n", name="a.csv")
+    ticket = post(client, f"/v1/companies/{made['id']}/uploads", {"name": "b.csv", "size": 3})
+    magic, unknown = made["magic_link_url"], keys.new_text("live")
+    refused = [
+        httpx.get(f"{there.url}/v1/me", headers={"x-api-key": unknown}, trust_env=False),
+        httpx.get(f"{there.url}/v1/me?api_key={key}", trust_env=False),
+        httpx.get(f"{there.url}/nowhere/{key}", headers={"x-api-key": key}, trust_env=False),
+        httpx.put(ticket["upload_url"] + "&x=1", content=b"abc", trust_env=False),
+        httpx.get(magic.replace("/m/", "/nowhere/"), trust_env=False),
+    ]
+    assert httpx.get(magic, trust_env=False).is_success
+    secrets = {
+        "key": key, "minted key": minted["secret"], "unknown key": unknown,
+        "webhook secret": hook["secret"], "magic link": magic.rpartition("/")[2],
+        "signature": parse_qs(urlsplit(ticket["upload_url"]).query)["signature"][0],
+        "ring": RING, "LLM key": GIVEN["llm_key"], "S3 secret": GIVEN["s3_secret_key"],
+    }  # fmt: skip
+    return secrets, refused
+
+
+def broken(
+    there: Deployment, monkeypatch: pytest.MonkeyPatch, secrets: dict[str, str]
+) -> list[httpx.Response]:
+    """Faults that repeat every secret, as a provider's error text does: in a request, in a run."""
+    spelled = "; ".join(f"{kind.replace(' ', '_')}={each}" for kind, each in secrets.items())
+    url = f"postgresql://reknit:{secrets['S3 secret']}@db/x?signature={secrets['signature']}"
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(f"provider said: {spelled}; {url}")
+
+    client = there.client(secrets["key"])
+    made = company(client)["id"]
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.store.sources.page", fail)
+        answers = [client.get("/v1/sources")]
+        patch.setattr("engine.turns._context", fail)
+        run = post(client, f"/v1/companies/{made}/imports", ROWS)
+        ended = client.get(run["poll_url"], headers={"Prefer": "wait=30"})
+    assert ended.json()["status"] == "failed", ended.text
+    assert ended.json()["error"]["code"] == "internal_error"
+    return [*answers, ended, client.get(f"/v1/runs/{run['id']}/events/list")]
+
+
+def deliver(there: Deployment, policy: Outbound) -> None:
+    """Send every webhook that is due."""
+    sender = Sender(
+        there.services.database, keys=there.services.seals, policy=policy, base_url=there.url
+    )
+    while sender.step():
+        pass
+    sender.stop()
