@@ -30,8 +30,8 @@ evals-intake: $(READY)  ## score reading hard files, beside other readers (FOLDE
 screenshots: $(READY)  ## pictures of every page into out/screenshots (needs chromium)
 	$(BIN)/python tests/console_screenshots.py out/screenshots $(ARGS)
 
-fuzz: $(READY)  ## the API fuzzer at length: FUZZ_EXAMPLES=50 of each operation
-	FUZZ_EXAMPLES=$(or $(EXAMPLES),50) $(BIN)/python -m pytest -s --timeout 3600 tests/contract/test_api_fuzz.py
+fuzz: $(READY)  ## the API fuzzer at length, boundaries too: EXAMPLES=50 of each operation
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),50) FUZZ_PHASES=examples,coverage,fuzzing,stateful $(BIN)/python -m pytest -s --timeout 3600 tests/contract/test_api_fuzz.py
 
 KILLS ?= 50
 faults: $(READY)  ## break everything on purpose, then kill workers KILLS times on each database

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from time import monotonic
 from typing import Annotated, Any, Literal
 
 import anyio
@@ -36,6 +37,8 @@ READ, WRITE, APPROVE = Scope.COMPANIES_READ, Scope.IMPORTS_WRITE, Scope.IMPORTS_
 
 #: How often a stream looks for new events.
 LOOK_SECONDS = 0.2
+#: A stream goes no longer, so that a revoked key does not listen for ever; clients take it up again.
+STREAM_SECONDS = 900.0
 
 Expand = Annotated[
     list[Literal["report", "proposal"]],
@@ -265,12 +268,13 @@ async def stream_run_events(
     """Follow a run as Server-Sent Events: each event once, in order, until the run has ended."""
     seen = int(last_event_id) if last_event_id else after
     yield ServerSentEvent(comment="reknit", retry=2_000)
+    end = monotonic() + STREAM_SECONDS
     while not here.draining.is_set():
         found, ended = await run_in_threadpool(_news, here, by, run.id, seen)
         for event in found:
             seen = event.sequence
             yield ServerSentEvent(data=event, event=event.type, id=str(event.sequence))
-        if ended and not found:
+        if (ended and not found) or monotonic() > end:
             return
         if not found:
             await anyio.sleep(LOOK_SECONDS)

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from api.answers import Pages, accepted, created, done, shown
 from api.deps import By, Here
-from api.errors import ApiError, Code
+from api.errors import Code
 from api.once import OnlyOnce
 from api.operations import op
 from api.schemas.bodies import Deleted, Page
@@ -29,6 +29,7 @@ from engine import webhooks
 from engine.errors import NotFound
 from engine.ids import utcnow
 from engine.model import Scope
+from engine.outbound import check_url
 from engine.store import audit, endpoints
 
 router = APIRouter(tags=["webhooks"])
@@ -44,7 +45,7 @@ WRITE = Scope.WEBHOOKS_WRITE
 )
 def create_webhook(body: NewWebhook, here: Here, by: By, once: OnlyOnce) -> Response:
     """Send events to a URL. The signing secret is told only now."""
-    _secure(body.url, allow_http=here.outbound.allow_http)
+    check_url(here.outbound, body.url)
 
     def effect(c: sqlalchemy.Connection) -> Response:
         secret = webhooks.new_secret()
@@ -86,7 +87,7 @@ def update_webhook(webhook_id: str, body: WebhookChange, here: Here, by: By) -> 
     """Change the URL or the types, or switch the endpoint off and on."""
     changes = body.model_dump(include={"url", "types"}, exclude_none=True)
     if body.url is not None:
-        _secure(body.url, allow_http=here.outbound.allow_http)
+        check_url(here.outbound, body.url)
     if body.enabled is not None:
         changes |= {
             "disabled_at": None if body.enabled else utcnow(),
@@ -214,8 +215,3 @@ def replay_events(webhook_id: str, body: ReplayEvents, by: By, once: OnlyOnce) -
         return accepted(Scheduled(deliveries=count))
 
     return once(effect, action="webhook.replayed", target=webhook_id)
-
-
-def _secure(url: str, *, allow_http: bool) -> None:
-    if not allow_http and not url.startswith("https://"):
-        raise ApiError(code=Code.VALIDATION_ERROR, detail="a webhook URL starts with https://")

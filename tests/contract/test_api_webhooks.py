@@ -87,8 +87,15 @@ def sender(there: Deployment, *receivers: Receiver, **said) -> Sender:
     )
 
 
+def let(there: Deployment, *receivers: Receiver, **said) -> None:
+    """Allow webhooks to these ports, though not to this machine unless `allow_cidrs` says so."""
+    policy = Outbound(allow_http=True, ports=tuple(each.port for each in receivers), **said)
+    object.__setattr__(there.services, "outbound", policy)
+
+
 def subscribed(there: Deployment, receiver: Receiver, **said):
     """A client with a planned source, and its endpoint with the secret."""
+    let(there, receiver)
     client = there.client()
     planned(client)
     return client, post(client, "/v1/webhooks", {"url": receiver.url, **said})
@@ -238,6 +245,7 @@ def test_a_slow_receiver_does_not_hold_up_another(there, receiver):
     with receiving() as slow:
         slow.slow = 3.0
         client, _ = subscribed(there, slow)
+        let(there, slow, receiver)
         post(client, "/v1/webhooks", {"url": receiver.url})
         run(client)
         sending = sender(there, slow, receiver)
@@ -279,10 +287,18 @@ def test_a_test_message_goes_out_at_once_and_private_addresses_are_refused(there
 
     assert not refused["delivered"]
     assert refused["outcome"].startswith("refused")
-    policy = Outbound(allow_cidrs=("127.0.0.0/8",), allow_http=True, ports=(receiver.port,))
-    object.__setattr__(there.services, "outbound", policy)
+    let(there, receiver, allow_cidrs=("127.0.0.0/8",))
     assert post(client, f"/v1/webhooks/{webhook['id']}/test")["outcome"] == "204"
     assert json.loads(receiver.got[0][1])["type"] == "webhook.test"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[", "ftp://p.example/", "https://a:b@p.example/", "https://p.example:22/", "x"]
+)
+def test_a_url_that_could_never_be_reached_is_refused_when_it_is_given(there, url):
+    refused = there.client().post("/v1/webhooks", json={"url": url})
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "validation_error")
 
 
 def test_no_secret_of_an_endpoint_is_stored_readable(there, receiver):
