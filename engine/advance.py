@@ -51,7 +51,7 @@ def advance(context: Context, *, adviser: Adviser | None = None) -> Advance:
         request=_request(context),
         memory=context.memory,
         seen=context.proposal if context.decision else None,
-        adviser=adviser,
+        adviser=adviser and replace(adviser, purse=context.purse),
     )
     if made.status is not Status.COMPLETED and context.run.landing:
         raise RowsChanged("tried again, the files are read differently than when rows were stored")

@@ -89,6 +89,7 @@ class Context:
     land: Land
     stored: Stored = ()  #: what the company's sheets hold for references to look into
     decision: Decision | None = None
+    purse: Purse | None = None  #: None: nobody counts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

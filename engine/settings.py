@@ -73,6 +73,8 @@ class Settings(BaseModel):
     llm_url: str = ""
     llm_mode: Literal["none", "headers", "shapes", "samples"] = "shapes"  #: what it may see
     llm_run_usd: float = Field(default=0.05, ge=0)  #: most one run may cost
+    llm_day_tokens: int = Field(default=1_000_000, ge=0)  #: of one partner, all runs of a UTC day
+    llm_day_usd: float = Field(default=5.0, ge=0)  #: most all of them may cost
     rate_requests: int = Field(default=100, gt=0)  #: of one key to one endpoint in a window
     rate_seconds: int = Field(default=60, gt=0)  #: the window
     metrics_host: str = "127.0.0.1"

@@ -168,6 +168,7 @@ def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
         fetch_file=fetch_file,
         proposal=decided.proposal if decided else None,
         decision=decided.decision if decided else None,
+        purse=DayPurse(engine=desk.engine, settings=desk.settings, partner=run.partner),
         land=partial(landing.land, desk, run, ground),
         stored=landing.stored(desk, run, ground, version=version),
     )

@@ -18,6 +18,7 @@ from engine.mapping.converse import Budget, Exchange, Models, Question, Status, 
 from engine.mapping.openings import Open, opened, shown
 from engine.mapping.shown import DataMode
 from engine.outcome import Outcome
+from engine.phase import Purse
 from engine.profile import ColumnProfile
 from engine.proposal import Repair
 from engine.settings import Settings
@@ -38,6 +39,7 @@ class Adviser:
     models: Models
     mode: DataMode
     budget: Budget
+    purse: Purse | None = None  #: the partner's day, beside the run's own budget
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +60,7 @@ def suggest(
     models: Models | None,
     mode: DataMode = DataMode.SHAPES,
     budget: Budget | None = None,
+    purse: Purse | None = None,
     known: Sequence[Repair] = (),
 ) -> Suggested:
     """One consultation a table that has something open; none where nothing is.
@@ -75,7 +78,10 @@ def suggest(
         if not left.asked:
             continue
         told = consult(
-            models, question(left.asked, table.profile.columns, mode=mode), budget=budget
+            models,
+            question(left.asked, table.profile.columns, mode=mode),
+            budget=budget,
+            purse=purse,
         )
         budget, status = told.budget, told.status
         exchanges += told.exchanges

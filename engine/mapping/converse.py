@@ -17,6 +17,7 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attem
 from tenacity.wait import wait_exponential_jitter
 
 from engine.llm import AGAIN, Call, Failure, Reply, Rung
+from engine.phase import Purse
 
 A = TypeVar("A", bound=BaseModel)
 Send = Callable[[Call], Reply]
@@ -42,14 +43,13 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
-    """What one run may still spend; `day_tokens` is what is left of the partner's day."""
+    """What one run may still spend."""
 
     calls: int = 3
     prompt_tokens: int = 20_000
     output_tokens: int = 1_000
     cost: float = 0.05  #: USD
     seconds: float = 30.0
-    day_tokens: int = 1_000_000
 
     def less(self, reply: Reply, *, prompt: int) -> "Budget":
         """After one call. A provider that tells no usage is charged by our own estimate."""
@@ -60,18 +60,20 @@ class Budget:
             prompt_tokens=self.prompt_tokens - used,
             output_tokens=self.output_tokens - reply.output_tokens,
             cost=self.cost - (reply.cost or 0.0),
-            day_tokens=self.day_tokens - used - reply.output_tokens,
         )
 
     def allows(self, prompt: int) -> bool:
         """Whether a prompt of that many tokens may be sent."""
-        left = min(self.prompt_tokens, self.day_tokens)
-        return self.calls > 0 and self.output_tokens > 0 and self.cost > 0 and prompt <= left
+        left = self.calls > 0 and self.output_tokens > 0 and self.cost > 0
+        return left and prompt <= self.prompt_tokens
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exchange:
-    """One line of the egress ledger: exactly what left, to which model, and what it cost."""
+    """One line of the egress ledger: exactly what left, to which model, and what it cost.
+
+    A call that a budget refused stands here too, with an empty prompt: nothing left.
+    """
 
     model: str
     prompt: str
@@ -134,15 +136,16 @@ class Question(Generic[A]):
     check: Callable[[A], str | None] = lambda _: None  #: what is wrong with an answer
 
 
-def consult(models: Models, question: Question[A], *, budget: Budget) -> Told[A]:
-    """The first usable answer of the configured models, within the budget."""
+def consult(
+    models: Models, question: Question[A], *, budget: Budget, purse: Purse | None = None
+) -> Told[A]:
+    """The first usable answer of the configured models, within the run's and the day's budget."""
     key = hashlib.sha256(f"{models.names}\0{question.key}".encode()).hexdigest()
     if known := models.cache.get(key):
         same = question.form.model_validate_json(known)
         return Told(status=Status.CACHED, answer=same, exchanges=(), budget=budget)
-    talk = _Talk(
-        models=models, question=question, budget=budget, ends=models.clock() + budget.seconds
-    )
+    ends = models.clock() + budget.seconds
+    talk = _Talk(models=models, question=question, budget=budget, purse=purse, ends=ends)
     for name in models.names:
         if models.rests(name):
             continue
@@ -160,6 +163,7 @@ class _Talk(Generic[A]):
     models: Models
     question: Question[A]
     budget: Budget
+    purse: Purse | None
     ends: float
     exchanges: list[Exchange] = field(default_factory=list)
     reason: Status | None = None
@@ -221,8 +225,15 @@ class _Talk(Generic[A]):
         prompt = f"{self.question.system}\n{user}"
         tokens = len(prompt) // TOKEN + 1
         left = self.ends - self.models.clock()
-        if not self.budget.allows(tokens) or left <= 0:
-            self.reason = self.reason or (Status.BUDGET if left > 0 else Status.UNAVAILABLE)
+        if left <= 0:
+            self.reason = self.reason or Status.UNAVAILABLE
+            return None
+        if not self.budget.allows(tokens):
+            self.refused(name, "the run's budget for models is used up")
+            return None
+        most = tokens + self.budget.output_tokens
+        if self.purse and not self.purse.reserve(tokens=most, cost=self.budget.cost):
+            self.refused(name, "the partner's budget for models is used up for today")
             return None
         call = Call(
             model=name,
@@ -235,10 +246,33 @@ class _Talk(Generic[A]):
             url=self.models.url,
         )
         reply = self.models.send(call)
+        if self.purse:
+            spent = (reply.prompt_tokens or tokens) + reply.output_tokens
+            self.purse.settle(
+                tokens=most,
+                cost=self.budget.cost,
+                spent_tokens=spent,
+                spent_cost=reply.cost or 0.0,
+            )
         self.models.note(name, reply)
         self.budget = self.budget.less(reply, prompt=tokens)
         self.exchanges.append(_exchange(name, prompt, reply))
         return reply
+
+    def refused(self, name: str, why: str) -> None:
+        """Nothing is sent, and the ledger says so."""
+        self.reason = self.reason or Status.BUDGET
+        self.exchanges.append(
+            Exchange(
+                model=name,
+                prompt="",
+                digest="",
+                status=f"not sent: {why}",
+                prompt_tokens=0,
+                output_tokens=0,
+                cost=None,
+            )
+        )
 
 
 def _exchange(name: str, prompt: str, reply: Reply) -> Exchange:

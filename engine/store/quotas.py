@@ -33,6 +33,12 @@ def spend(
     return limit - used
 
 
+def settle(c: sa.Connection, partner: str, *, name: str, reserved: int, spent: int) -> None:
+    """Turn what was reserved into what was spent; more than reserved counts too."""
+    mine = (quotas.c.partner == partner, quotas.c.name == name)
+    c.execute(sa.update(quotas).where(*mine).values(used=quotas.c.used + spent - reserved))
+
+
 def used(c: sa.Connection, partner: str, name: str) -> int:
     """How much is used."""
     query = sa.select(quotas.c.used).where(quotas.c.partner == partner, quotas.c.name == name)

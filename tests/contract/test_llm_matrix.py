@@ -170,7 +170,7 @@ def test_budgets_are_kept_to_the_token(wire: respx.Route) -> None:
     assert told.budget.calls == 5
     assert told.budget.prompt_tokens == 20_000 - 100
     assert told.budget.output_tokens == 1_000 - 20
-    for nothing in ({"calls": 0}, {"prompt_tokens": 10}, {"day_tokens": 10}, {"cost": 0.0}):
+    for nothing in ({"calls": 0}, {"prompt_tokens": 10}, {"cost": 0.0}):
         assert asked(models(), **nothing).status is Status.BUDGET
     assert wire.call_count == 1
 
