@@ -28,7 +28,7 @@ from engine.profile import Profile, profile
 from engine.proposal import Decision, Proposal, Repair
 from engine.questions import decide, heals, propose
 from engine.repair import BoundTable, repairs
-from engine.trial import jobs_of, tried
+from engine.trial import jobs_of, tried, undominated
 from plans.changes import apply
 from plans.plan import ExtraColumns, Plan, Read
 from plans.template import Severity
@@ -191,7 +191,7 @@ def attempt(
         version = _revised(version, allowed)
     advice = _advice(version, inputs, outcome, found, adviser, request.stored, box)
     if advice:
-        found = tuple({each.id: each for each in (*found, *advice.repairs)}.values())
+        found = undominated({each.id: each for each in (*found, *advice.repairs)}.values())
     open_drifts = _open_drifts(version, inputs)
     status, reason = _judge(request.policy, outcome, open_drifts, seen)
     waits = status is Status.NEEDS_ATTENTION
@@ -282,7 +282,9 @@ def _advice(
     version: PlanVersion,
     inputs: Sequence[SheetInput],
     outcome: Outcome,
+    found: Sequence[Repair],
     adviser: Adviser | None,
+    stored: Stored,
     box: Box,
 ) -> Suggested | None:
     """A model's word on what is still open, as repairs tried like any other."""
@@ -296,6 +298,8 @@ def _advice(
         models=adviser.models,
         mode=adviser.mode,
         budget=adviser.budget,
+        purse=adviser.purse,
+        known=found,
     )
     if not said.repairs:
         return said

@@ -269,7 +269,8 @@ def _parts(asked: Sequence[Asked]) -> dict[str, Any] | None:
 def _joins(asked: Sequence[Asked]) -> dict[str, Any] | None:
     mine = [each for each in asked if len(each.sources) > 1]
     columns = _listed(sorted({at for each in mine for at in each.sources}), kind="integer")
-    return _each(mine, columns={"type": "array", "items": columns}, separator=_listed(SEPARATORS))
+    several = {"type": "array", "minItems": 2, "maxItems": 4, "items": columns}
+    return _each(mine, columns=several, separator=_listed(SEPARATORS))
 
 
 _LISTS: dict[str, Callable[[Sequence[Asked]], dict[str, Any] | None]] = {
@@ -283,7 +284,9 @@ def _each(asked: Sequence[Asked], **members: Any) -> dict[str, Any] | None:
     if not asked:
         return None
     names = _listed([each.field.name for each in asked])
-    return {"type": "array", "items": _object({"field": names, **members})}
+    # Without an end a small model says the same again and again.
+    most = sum(max(1, len(each.numbers)) for each in asked)
+    return {"type": "array", "maxItems": most, "items": _object({"field": names, **members})}
 
 
 def _object(members: dict[str, Any]) -> dict[str, Any]:
