@@ -24,6 +24,7 @@ from api.routes import (
     reports,
     runs,
     sources,
+    undo,
     uploads,
     webhooks,
 )
@@ -38,6 +39,7 @@ ROUTERS = (
     replays,
     uploads,
     imports,
+    undo,
     runs,
     reports,
     exports,

@@ -121,6 +121,15 @@ def run_of(c: sqlalchemy.Connection, by: Caller, run: str) -> Run:
     return found
 
 
+def import_of(c: sqlalchemy.Connection, by: Caller, company: str, run: str) -> Run:
+    """A run this key may touch, by the path of its company."""
+    company_of(c, by, company)
+    found = run_of(c, by, run)
+    if found.company != company:
+        raise NotFound(f"company {company} has no run {run}")
+    return found
+
+
 def upload_of(c: sqlalchemy.Connection, by: Caller, upload: str) -> Upload:
     """An upload this key may touch."""
     found = uploads.get(c, by.partner, upload)

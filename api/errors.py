@@ -48,6 +48,7 @@ class Code(StrEnum):
     IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"  #: the first one is not done yet
     NAME_CONFLICT = "name_conflict"  #: the name is taken
     EXTERNAL_ID_CONFLICT = "external_id_conflict"  #: the external_id is taken
+    NOT_UNDOABLE = "not_undoable"  #: undone already, wrote nothing, or the undo window is over
     ALREADY_DECIDED = "already_decided"  #: somebody decided before
     UPLOAD_CONFLICT = "upload_conflict"  #: other bytes are there, or the offset is another
     EXPIRED = "expired"  #: it was there, and its time is over
@@ -93,6 +94,7 @@ STATUS: Mapping[Code, int] = {
     Code.NAME_CONFLICT: 409,
     Code.EXTERNAL_ID_CONFLICT: 409,
     Code.ALREADY_DECIDED: 409,
+    Code.NOT_UNDOABLE: 409,
     Code.UPLOAD_CONFLICT: 409,
     Code.CANCELED: 409,
     Code.EXPIRED: 410,
@@ -133,6 +135,8 @@ EXCEPTIONS: Mapping[type[Exception], Code] = {
     engine.errors.Conflict: Code.CONFLICT,
     engine.errors.ActiveRun: Code.IMPORT_ALREADY_RUNNING,
     engine.errors.AlreadyDecided: Code.ALREADY_DECIDED,
+    engine.errors.NotUndoable: Code.NOT_UNDOABLE,
+    engine.errors.RowsChanged: Code.CONFLICT,
     engine.errors.ProposalChanged: Code.PROPOSAL_CHANGED,
     engine.errors.QuotaExceeded: Code.QUOTA_EXCEEDED,
     engine.errors.Superseded: Code.CONFLICT,

@@ -17,6 +17,7 @@ from engine.errors import (
     CompileError,
     EngineError,
     NotFound,
+    NotUndoable,
     RowsChanged,
     SourceError,
     StorageError,
@@ -138,6 +139,8 @@ def end_badly(desk: Desk, run: Run, stop: Stop, error: Exception) -> None:
             fail(desk, run, FailureCode.UPLOAD_CHANGED, str(error))
         case ChildTimeout():
             fail(desk, run, FailureCode.TIMEOUT, str(error))
+        case NotUndoable():
+            fail(desk, run, FailureCode.NOT_UNDOABLE, str(error))
         case RowsChanged():
             fail(desk, run, FailureCode.ROWS_CHANGED, str(error))
         case _:

@@ -15,6 +15,7 @@
     + ActiveRun         the company has a run that has not ended
     + AlreadyDecided    somebody decided before
     + ProposalChanged   the decision is about an older proposal
+    + NotUndoable       the run was undone already, wrote nothing, or its time is over
     + RowsChanged       a run read its rows differently than when it began to store them
     + QuotaExceeded     the partner used up what it may use
     + Superseded        another worker has taken this turn of the run
@@ -132,6 +133,10 @@ class QuotaExceeded(Conflict):
     def __init__(self, name: str, *, limit: int) -> None:
         self.name, self.limit = name, limit
         super().__init__(f"the limit of {limit} for {name} is reached")
+
+
+class NotUndoable(Conflict):
+    """The run was undone already, it wrote no rows, or the versions an undo needs are gone."""
 
 
 class RowsChanged(Conflict):

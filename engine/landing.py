@@ -15,7 +15,7 @@ from engine import dataset, failpoints, sandbox
 from engine.compiler.program import Stored
 from engine.dataset import Counts, Exclusion, Location, Mode, Undone
 from engine.desk import Desk, scratch_root
-from engine.errors import NotFound, RowsChanged
+from engine.errors import NotFound, NotUndoable, RowsChanged
 from engine.execute.job import asked
 from engine.model import Run, Sheet
 from engine.phase import Landed, SheetRows
@@ -125,23 +125,33 @@ def take_back(desk: Desk, run: Run) -> None:
 
 
 def undo(desk: Desk, run: Run, ground: Ground) -> dict[str, Undone]:
-    """Take back what the run's origin wrote, in every sheet; Conflict before anything is changed."""
+    """Take back what the run's origin wrote, in every sheet; NotUndoable before anything changes."""
     origin = run.origin or ""
     with transaction(desk.engine, "land") as c:
         runs.land(c, run)
         sheets = companies.get(c, run.partner, run.company).sheets
-    written = {}
-    for sheet in sheets:
-        place = _at(run, sheet, ground)
-        with suppress(NotFound):
-            ground.call(place, partial(dataset.check_undo, run=origin, undo_run=run.id))
-            written[sheet.name] = place
+    written = places(ground.settings, sheets, run=origin, undo_run=run.id)
     failpoints.hit("undo:begun")
     done = {}
     for name, place in written.items():
         done[name] = undone(origin, ground, place, by=run.id)
         failpoints.hit("undo:sheet-done")
     return done
+
+
+def places(
+    settings: Settings, sheets: Sequence[Sheet], *, run: str, undo_run: str = ""
+) -> dict[str, Location]:
+    """The sheets a run wrote to, by name; NotUndoable when one of them cannot be taken back."""
+    found = {}
+    for sheet in sheets:
+        place = location(settings, sheet.partner, sheet.company, sheet=sheet.id)
+        with suppress(NotFound):
+            dataset.check_undo(place, run, undo_run=undo_run)
+            found[sheet.name] = place
+    if not found:
+        raise NotUndoable(f"run {run} wrote no rows")
+    return found
 
 
 def undone(origin: str, ground: Ground, place: Location, *, by: str) -> Undone:

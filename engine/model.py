@@ -65,6 +65,7 @@ class FailureCode(StrEnum):
     QUARANTINED = "quarantined"  #: its file killed the worker again and again
     STORAGE = "storage_full"  #: no room to write
     UPLOAD_CHANGED = "upload_changed"  #: the stored bytes are gone or not the uploaded ones
+    NOT_UNDOABLE = "not_undoable"  #: meanwhile undone, or the versions an undo needs are gone
     TIMEOUT = "timed_out"  #: a child ran past its time
     ROWS_CHANGED = "rows_changed"  #: tried again, its rows were read differently than at first
 

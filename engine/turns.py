@@ -22,11 +22,12 @@ from engine.endings import end_badly, fail, keep
 from engine.errors import Canceled, Conflict, NotFound
 from engine.files import content_key, result_key
 from engine.ids import folder_name
-from engine.model import Artifact, Confirmed, FailureCode, Progress, Run
+from engine.model import Artifact, Confirmed, FailureCode, Progress, Run, RunKind
 from engine.phase import Context, Input
 from engine.spending import DayPurse
 from engine.store import companies, events, findings, memory, plans, proposals, runs, uploads
 from engine.store.database import is_busy, transaction
+from engine.undoing import undone
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ def _work(desk: Desk, run: Run, stop: Stop) -> Callable[[], None]:
                 raise Canceled
             context = _context(desk, run, folder, stop)
             failpoints.hit("turn:before-advance")
-            made = desk.advance(context)
+            made = undone(desk, context) if run.kind is RunKind.UNDO else desk.advance(context)
             failpoints.hit("turn:after-advance")
             if stop():
                 raise Canceled
@@ -166,11 +167,11 @@ def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
         cancel=stop,
         store_file=store_file,
         fetch_file=fetch_file,
+        land=partial(landing.land, desk, run, ground),
+        stored=landing.stored(desk, run, ground, version=version),
         proposal=decided.proposal if decided else None,
         decision=decided.decision if decided else None,
         purse=DayPurse(engine=desk.engine, settings=desk.settings, partner=run.partner),
-        land=partial(landing.land, desk, run, ground),
-        stored=landing.stored(desk, run, ground, version=version),
     )
 
 

@@ -18,13 +18,15 @@ from uuid import uuid4
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
 
-from engine import decisions, failpoints, retention
+from engine import courier, decisions, failpoints, landing, retention
+from engine.courier import Courier, go
 from engine.desk import Desk, Stop, scratch_root
 from engine.endings import abandoned
-from engine.errors import Conflict
+from engine.errors import Conflict, NotUndoable
 from engine.files import Files
 from engine.ids import utcnow
-from engine.model import ENDED, Run, RunStatus, UploadStatus, Width
+from engine.model import ENDED, Run, RunKind, RunStatus, UploadStatus, Width
+from engine.outbound import outbound
 from engine.phase import Advance, Context
 from engine.policy import Policy
 from engine.proposal import Decision
@@ -78,6 +80,8 @@ class Work:
         priority: int = 0,
         metadata: Mapping[str, str] | None = None,
         actor: str,
+        kind: RunKind = RunKind.IMPORT,
+        origin: str | None = None,
     ) -> Run:
         """A queued run of the company over its uploads `used`, in the caller's transaction.
 
@@ -95,12 +99,26 @@ class Work:
         run = runs.add(
             c, partner, company=company, plan=plans.version(c, partner, plan, number=version),
             uploads=used, options=options or {}, policy=policy or Policy(), dry_run=dry_run,
-            priority=priority, metadata=metadata or {}, actor=actor,
+            priority=priority, metadata=metadata or {}, actor=actor, kind=kind, origin=origin,
         )  # fmt: skip
         failpoints.hit("submit:before-enqueue")
         self.enqueue(c, run)
         failpoints.hit("submit:after-enqueue")
         return run
+
+    def undo(self, c: sa.Connection, partner: str, run: str, *, actor: str) -> Run:
+        """A queued run that takes back what a completed one wrote; NotUndoable when it cannot be."""
+        there = runs.get(c, partner, run)
+        if there.status is not RunStatus.COMPLETED or there.kind is RunKind.UNDO or there.dry_run:
+            raise NotUndoable(f"run {run} has stored no rows: it is a {there.status} {there.kind}")
+        if done := runs.of_origin(c, partner, run, kind=RunKind.UNDO):
+            raise NotUndoable(f"run {run} is undone already, by {done[0].id}")
+        sheets = companies.get(c, partner, there.company).sheets
+        landing.places(self.settings, sheets, run=run)
+        return self.submit(
+            c, partner, company=there.company, plan=there.plan, version=there.plan_version,
+            kind=RunKind.UNDO, origin=run, actor=actor,
+        )  # fmt: skip
 
     def decide(
         self, partner: str, run: str, decision: Decision, *, width: Width = Width.COMPANY

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.answers import Pages, accepted, shown
 from api.auth import Caller
-from api.deps import By, Here, Services, company_of, run_of
+from api.deps import By, Here, Services, company_of, import_of, run_of
 from api.errors import ApiError, Code
 from api.once import OnlyOnce
 from api.operations import op
@@ -355,8 +355,7 @@ def report_of(here: Services, run: Run) -> dict[str, Any] | None:
 
 def _belongs(here: Services, by: Caller, company_id: str, run_id: str) -> None:
     with here.database.begin() as c:
-        if run_of(c, by, run_id).company != company_id:
-            raise NotFound(f"company {company_id} has no run {run_id}")
+        import_of(c, by, company_id, run_id)
 
 
 def _seen(if_match: str | None, in_body: str | None) -> str:

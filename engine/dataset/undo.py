@@ -10,7 +10,7 @@ from engine.dataset import table as tables
 from engine.dataset.records import LINEAGE, Column, Commit, Kind, Location
 from engine.dataset.rewrite import rewrite
 from engine.dataset.table import Table
-from engine.errors import Conflict, NotFound
+from engine.errors import NotFound, NotUndoable
 from engine.sql import ident, literal
 
 #: How many kept rows are listed one by one.
@@ -48,7 +48,7 @@ def undo(
 ) -> Undone:
     """Take `run` back as a commit of `undo_run`; called again it answers the same.
 
-    NotFound when the run wrote nothing here, Conflict when it is undone already or the versions it
+    NotFound when the run wrote nothing here, NotUndoable when it is undone already or the versions it
     needs were vacuumed.
     """
     now = tables.existing(sheet)
@@ -76,7 +76,7 @@ def _versions(sheet: Location, now: Table, commit: Commit) -> tuple[Table, Table
     before = tables.existing(sheet, version=commit.version - 1) if commit.version else None
     for table in (now, after, before):
         if table is not None and tables.missing_files(sheet, table):
-            raise Conflict(f"the undo window is over: version {table.version()} was cleaned up")
+            raise NotUndoable(f"the undo window is over: version {table.version()} was cleaned up")
     return after, before
 
 
@@ -84,7 +84,7 @@ def _to_undo(now: Table, run: str, *, undo_run: str) -> Commit:
     past = tables.commits(now)
     for commit in past:
         if commit.kind is Kind.UNDO and commit.undoes == run and commit.run != undo_run:
-            raise Conflict(f"run {run} is undone already, by {commit.run}")
+            raise NotUndoable(f"run {run} is undone already, by {commit.run}")
     for commit in past:
         if commit.kind is Kind.IMPORT and commit.run == run:
             return commit

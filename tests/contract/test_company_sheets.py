@@ -45,3 +45,45 @@ def test_valid_rows_are_created_then_updated_or_unchanged(client: httpx.Client) 
     assert did(again) == {"created": 1, "updated": 1, "unchanged": 1}
     report = client.get(f"/v1/runs/{again['id']}/report").json()
     assert report["content"]["rows"]["contacts"]["updated"] == 1
+
+
+def undo(client: httpx.Client, run: dict[str, Any]) -> httpx.Response:
+    return client.post(f"/v1/companies/{run['company_id']}/imports/{run['id']}/undo")
+
+
+def ended(client: httpx.Client, run: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = client.get(
+        f"/v1/runs/{run['id']}?expand[]=report", headers={"Prefer": "wait=60"}
+    ).json()
+    return told
+
+
+def test_an_import_is_undone_by_a_run_of_its_own(client: httpx.Client) -> None:
+    owner = company(client)["id"]
+    imported(client, owner, TWO)
+    second = imported(client, owner, TWO.replace("31", "32") + "Cy,cy@x.io,1\n")
+    assert did(second) == {"created": 1, "updated": 1, "unchanged": 1}
+    third = imported(client, owner, "Name,Email,Age\nCy,cy@x.io,2\n")
+    answer = undo(client, second)
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"/v1/runs/{answer.json()['id']}"
+    undone = ended(client, answer.json())
+    assert (undone["kind"], undone["origin_id"]) == ("undo", second["id"])
+    assert did(undone) == {"restored": 1, "kept": 1}
+    (kept,) = undone["report"]["kept_rows"]["contacts"]
+    assert kept["run"] == third["id"]
+
+
+def test_what_cannot_be_undone_is_refused_with_its_reason(client: httpx.Client) -> None:
+    owner = company(client)["id"]
+    run = imported(client, owner, TWO)
+    ended(client, undo(client, run).json())
+    for refused in (
+        run,
+        imported(client, owner, TWO, dry_run=True),
+        imported(client, owner, "Name,Email,Age\nX,no mail,1\n", policy={"when_invalid": "fail"}),
+    ):
+        answer = undo(client, refused)
+        assert (answer.status_code, answer.json()["code"]) == (409, "not_undoable")
+    stranger = company(client)["id"]
+    assert client.post(f"/v1/companies/{stranger}/imports/{run['id']}/undo").status_code == 404
