@@ -10,7 +10,7 @@ from api.errors import ApiError, Code
 from engine.errors import Conflict
 from engine.files import content_key
 from engine.model import Upload, UploadStatus
-from engine.pipeline import InputFile
+from engine.tables import InputFile
 
 
 def ready(upload: Upload) -> Upload:

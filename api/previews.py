@@ -5,6 +5,7 @@ from api.schemas.imports import (
     PreviewBody,
     PreviewColumn,
     PreviewDrift,
+    PreviewReading,
     PreviewTable,
 )
 from engine.pipeline import SheetInput
@@ -81,5 +82,14 @@ def _table(look: Look, number: int, wanted: SheetInput | None) -> PreviewTable:
                 for at, (header, cell) in enumerate(zip(headers, row, strict=False))
             }
             for row in look.rows[number]
+        ],
+        readings=[
+            PreviewReading(
+                label=each.label,
+                read=each.read.model_dump(exclude_defaults=True),
+                columns=list(each.columns),
+                rows=[list(row) for row in each.rows],
+            )
+            for each in staged.source.views
         ],
     )

@@ -16,22 +16,21 @@ from engine.model import Artifact, Progress, RunStatus
 from engine.phase import Advance, Context, SheetRows
 from engine.pipeline import (
     Attempt,
-    Box,
-    InputFile,
     Request,
     Status,
-    Tables,
     attempt,
-    read,
 )
 from engine.policy import WhenInvalid
 from engine.proposal import Verdict
-from engine.results import results
+from engine.readings import Earlier
+from engine.results import CSV, ResultFile, results
 from engine.sandbox import Progress as Step
+from engine.tables import Box, InputFile, Tables, read, said
 from plans.plan import Read
 
 STAGING = "application/x-reknit-staging"
 _TABLES = TypeAdapter(Tables)
+_EARLIER = TypeAdapter(tuple[Earlier, ...])
 
 
 def advance(context: Context, *, adviser: Adviser | None = None) -> Advance:
@@ -64,16 +63,25 @@ def _progress(context: Context, step: Step) -> None:
 
 def _read(context: Context, box: Box) -> Tables:
     files = [InputFile(name=each.name, path=each.path) for each in context.inputs]
-    given = Read.model_validate(context.run.options.get("read", {}))
-    return read(files, plan=context.version.plan, given=given, box=box)
+    given = _given(context)
+    earlier = _EARLIER.validate_python(context.earlier)
+    return read(files, plan=context.version.plan, given=given, box=box, earlier=earlier)
+
+
+def _given(context: Context) -> Read:
+    return Read.model_validate(context.run.options.get("read", {}))
 
 
 def _staged_before(context: Context) -> Tables | None:
-    """The tables an earlier turn staged, on this machine; None on the first turn."""
+    """The tables an earlier turn staged, on this machine; None on the first turn, and when an
+    answer says to read the files in another way.
+    """
     index = context.fetch_file("staging/tables.json")
     if index is None:
         return None
     tables = _TABLES.validate_json(index.read_bytes())
+    if tables.reads != said(context.version.plan, _given(context)):
+        return None
     paths = [context.fetch_file(_staging(number)) for number in range(len(tables.staged))]
     if any(path is None for path in paths):
         return None
@@ -98,6 +106,7 @@ def _request(context: Context) -> Request:
     return Request(policy=policy, mapping=mapping, stored=context.stored)
 
 
+Rows = Mapping[str, Mapping[str, int]]
 
 
 def _store(
@@ -111,7 +120,6 @@ def _store(
     files = box.call(partial(results, folder=context.folder / "results", safe=safe), made, tables)
     stored = [_kept(context, each) for each in files[1:]]
     if made.status is Status.NEEDS_ATTENTION:
-Rows = Mapping[str, Mapping[str, int]]
         stored += _store_staging(context, tables)
     landed = {}
     if made.status is Status.COMPLETED and not context.run.dry_run:
@@ -182,6 +190,7 @@ def _advance(tables: Tables, made: Attempt, artifacts: tuple[Artifact, ...], row
         artifacts=artifacts,
         report=report,
         remember=_confirmed(made) if made.status is Status.COMPLETED else (),
+        rows=rows,
         facts={"coverage": _coverage(made)},
     )
 
@@ -194,7 +203,6 @@ def _coverage(made: Attempt) -> dict[str, Any]:
 
 
 def _confirmed(made: Attempt) -> tuple[Remembered, ...]:
-        rows=rows,
     """Every binding of a run that went through: evidence for the next file."""
     return tuple(
         Remembered(

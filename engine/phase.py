@@ -1,6 +1,6 @@
 """What goes into one turn of a run and what comes out: the contract of the worker and the pipeline."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -81,13 +81,14 @@ class Context:
     inputs: tuple[Input, ...]
     folder: Path
     memory: tuple[Remembered, ...]
+    earlier: tuple[Mapping[str, Any], ...]  #: Source of each table of the source's last good run
     progress: Callable[[Progress], None]  #: as often as you like; written at most once a second
     cancel: Callable[[], bool]
     store_file: StoreFile
     fetch_file: FetchFile  #: by the artifact's name; None on the first turn (staging is read again)
-    proposal: Proposal | None = None  #: the one `decision` is about
     land: Land
     stored: Stored = ()  #: what the company's sheets hold for references to look into
+    proposal: Proposal | None = None  #: the one `decision` is about
     decision: Decision | None = None
     purse: Purse | None = None  #: None: nobody counts
 
@@ -115,5 +116,5 @@ class Advance:
     artifacts: tuple[Artifact, ...] = ()
     report: str | None = None  #: key of the report among the artifacts
     remember: tuple[Remembered, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)  #: small extras for the run's events
     rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  #: stored, by sheet
+    facts: Mapping[str, Any] = field(default_factory=dict)  #: small extras for the run's events

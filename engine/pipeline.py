@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -19,18 +18,17 @@ from engine.compiler.program import Stored
 from engine.drift import Drift, DriftCode, drifts
 from engine.errors import CompileError
 from engine.execute import Job, execute
-from engine.intake import take_in
-from engine.intake.source import Staged
 from engine.mapping import Adviser, Suggested, suggest
 from engine.outcome import Outcome
 from engine.policy import Policy, WhenInvalid
-from engine.profile import Profile, profile
-from engine.proposal import Decision, Proposal, Repair
-from engine.questions import decide, heals, propose
+from engine.proposal import Decision, Proposal, Question, Repair
+from engine.questions import decide, heals, propose, proposed
+from engine.readings import contradicted, is_reading, reading_questions
 from engine.repair import BoundTable, repairs
+from engine.tables import Box, Tables
 from engine.trial import jobs_of, tried, undominated
 from plans.changes import apply
-from plans.plan import ExtraColumns, Plan, Read
+from plans.plan import ExtraColumns
 from plans.template import Severity
 from plans.versions import PlanVersion, next_version
 
@@ -41,31 +39,15 @@ ROUNDS = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class InputFile:
-    """A customer's file: the name it came with and where its bytes lie."""
-
-    name: str
-    path: Path
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tables:
-    """Every table the files hold, staged, with a profile of each."""
-
-    staged: tuple[Staged, ...]
-    profiles: tuple[Profile, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """What the call asks beside the plan. `mapping`: field to header or 0-based column."""
 
     policy: Policy = field(default_factory=Policy)
     mapping: dict[str, str | int] = field(default_factory=dict)
+    stored: Stored = ()  #: what the company's sheets hold already
 
 
 class Status(StrEnum):
-    stored: Stored = ()  #: what the company's sheets hold already
     """Where an attempt ended."""
 
     COMPLETED = "completed"
@@ -100,56 +82,6 @@ class Attempt:
     def drifts(self) -> tuple[Drift, ...]:
         """Every drift of every table."""
         return tuple(drift for each in self.inputs for drift in each.drifts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Box:
-    """How this run's children are called, and the only folder they may write to."""
-
-    folder: Path
-    readable: tuple[Path, ...] = ()
-    seconds: float = 3_600.0
-    threads: int = 2
-    cancel: Callable[[], bool] | None = None
-    progress: Callable[[sandbox.Progress], None] | None = None
-
-    @property
-    def limits(self) -> sandbox.Limits:
-        """What a child of this run may use."""
-        return sandbox.Limits(
-            folder=self.folder,
-            readable=self.readable,
-            seconds=self.seconds,
-            threads=self.threads,
-        )
-
-    def call(self, work: Callable[..., T], *args: object) -> T:
-        """`work(*args)` in a sandbox child."""
-        return sandbox.call(work, *args, limits=self.limits, cancel=self.cancel)
-
-    def watched(self, work: Callable[..., T], *args: object) -> T:
-        """The same for work that reports its progress."""
-        return sandbox.call(
-            work, *args, limits=self.limits, cancel=self.cancel, progress=self.progress
-        )
-
-
-def read(files: Sequence[InputFile], *, plan: Plan | None, given: Read, box: Box) -> Tables:
-    """Stage and profile every table of the files; SourceError names the file that is refused."""
-    staged: list[Staged] = []
-    for number, file in enumerate(files):
-        folder = box.folder / f"staging-{number}"
-        folder.mkdir(parents=True, exist_ok=True)
-        staged += take_in(
-            file.path,
-            name=file.name,
-            folder=folder,
-            read=_options(plan, file.name, given),
-            seconds=box.seconds,
-            cancel=box.cancel,
-            progress=box.progress,
-        )
-    return Tables(staged=tuple(staged), profiles=box.call(_profiles, tuple(staged)))
 
 
 def attempt(
@@ -195,12 +127,11 @@ def attempt(
     open_drifts = _open_drifts(version, inputs)
     status, reason = _judge(request.policy, outcome, open_drifts, seen)
     waits = status is Status.NEEDS_ATTENTION
-    used = {each.bound.table for each in inputs}
     return Attempt(
         status=status,
         reason=reason,
         inputs=inputs,
-        unused=tuple(n for n in range(len(tables.staged)) if n not in used),
+        unused=_unused(tables, inputs),
         healed=healed,
         approved=approved,
         version=version,
@@ -208,6 +139,34 @@ def attempt(
         proposal=_proposal(version, tables, inputs, outcome, found) if waits else None,
         advice=advice,
     )
+
+
+def _unsure(
+    version: PlanVersion,
+    tables: Tables,
+    inputs: tuple[SheetInput, ...],
+    outcome: Outcome,
+    asked: tuple[Question, ...],
+    policy: Policy,
+) -> Attempt:
+    """Nothing counts before somebody says how the files are meant, whatever else is wrong."""
+    waits = policy.when_invalid is not WhenInvalid.FAIL
+    return Attempt(
+        status=Status.NEEDS_ATTENTION if waits else Status.FAILED,
+        reason=f"unsure: {asked[0].prompt}",
+        inputs=inputs,
+        unused=_unused(tables, inputs),
+        healed=(),
+        approved=(),
+        version=version,
+        outcome=outcome,
+        proposal=proposed(version, asked, inputs=_digests(tables)) if waits else None,
+    )
+
+
+def _unused(tables: Tables, inputs: Sequence[SheetInput]) -> tuple[int, ...]:
+    used = {each.bound.table for each in inputs}
+    return tuple(n for n in range(len(tables.staged)) if n not in used)
 
 
 def revise(version: PlanVersion, proposal: Proposal, decision: Decision) -> PlanVersion:
@@ -218,25 +177,6 @@ def revise(version: PlanVersion, proposal: Proposal, decision: Decision) -> Plan
     plan = apply(version.plan, *changes)
     reason = decision.reason or proposal.summary
     return next_version(version, plan, author=decision.actor, reason=reason)
-
-
-def _options(plan: Plan | None, name: str, given: Read) -> Read:
-    """How to read a file: the call's word, then that of the first sheet that wants the file."""
-    sheets = plan.sheets if plan else ()
-    wanting = [
-        sheet.read
-        for sheet in sheets
-        if any(fnmatch(name.lower(), pattern.lower()) for pattern in sheet.files.names)
-    ]
-    if not wanting and len(sheets) == 1:
-        wanting = [sheets[0].read]
-    of_plan = wanting[0] if wanting else Read()
-    said = {**of_plan.model_dump(exclude_defaults=True), **given.model_dump(exclude_defaults=True)}
-    return Read.model_validate(said)
-
-
-def _profiles(staged: tuple[Staged, ...]) -> tuple[Profile, ...]:
-    return tuple(profile(each) for each in staged)
 
 
 def bound_inputs(
@@ -262,7 +202,10 @@ def _input(
     binding = bind(sheet, template, staged.source, seen, memory=memory, given=given)
     return SheetInput(
         bound=BoundTable(table=table, staged=staged, profile=seen, binding=binding),
-        drifts=drifts(sheet, staged.source, binding),
+        drifts=(
+            *drifts(sheet, staged.source, binding),
+            *contradicted(sheet, staged.source, tables.earlier),
+        ),
     )
 
 
@@ -345,12 +288,11 @@ def _open_drifts(version: PlanVersion, inputs: Sequence[SheetInput]) -> tuple[Dr
 
     return tuple(drift for each in inputs for drift in each.drifts if blocks(drift))
 
-    stored: Stored,
 
 def _settled(seen: Proposal, outcome: Outcome, open_drifts: Sequence[Drift]) -> bool:
     """Whether everything left over stood in the proposal that was decided, and not more of it."""
     shown: Counter[tuple[str, str | None]] = Counter()
-    for each in seen.questions:
+    for each in (question for question in seen.questions if not is_reading(question)):
         shown[each.target.sheet, each.target.field] += each.target.affected
     left = [
         (group.sheet, group.field, group.cells)
@@ -371,9 +313,12 @@ def _proposal(
     outcome: Outcome,
     found: Sequence[Repair],
 ) -> Proposal:
-    digests = tuple(sorted({each.source.digest for each in tables.staged}))
     seen = tuple(drift for each in inputs for drift in each.drifts)
-    return propose(version, outcome, found, inputs=digests, drifts=seen)
+    return propose(version, outcome, found, inputs=_digests(tables), drifts=seen)
+
+
+def _digests(tables: Tables) -> tuple[str, ...]:
+    return tuple(sorted({each.source.digest for each in tables.staged}))
 
 
 def _execute(

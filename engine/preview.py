@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.intake.source import Staged
-from engine.pipeline import Box, InputFile, Request, SheetInput, Tables, bound_inputs, read
+from engine.pipeline import Request, SheetInput, bound_inputs
+from engine.tables import Box, InputFile, Tables, read
 from plans.plan import Read
 from plans.versions import PlanVersion
 

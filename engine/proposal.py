@@ -53,6 +53,14 @@ class Repair:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """The first rows of a file under one way to read it."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Option:
     """One answer: its changes (none: leave as it is) and their tried effect."""
 
@@ -60,6 +68,7 @@ class Option:
     label: str
     changes: tuple[Change, ...] = ()
     effect: Effect | None = None
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

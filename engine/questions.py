@@ -73,11 +73,24 @@ def propose(
     firm = tuple(each for each in repairs if _firm(each, repairs))
     others = tuple(each for each in repairs if each not in firm)
     asked = questions(version, outcome, firm=firm, options=others, drifts=drifts)
+    summary = _summary(outcome, firm, asked)
+    return proposed(version, asked, inputs=inputs, repairs=firm, summary=summary)
+
+
+def proposed(
+    version: PlanVersion,
+    asked: tuple[Question, ...],
+    *,
+    inputs: Sequence[str],
+    repairs: tuple[Repair, ...] = (),
+    summary: str = "",
+) -> Proposal:
+    """These questions and repairs under one ETag."""
     proposal = Proposal(
         plan_digest=version.digest,
         inputs=tuple(inputs),
-        summary=_summary(outcome, firm, asked),
-        repairs=firm,
+        summary=summary or f"{_count(len(asked), 'question')} to answer before anything is checked",
+        repairs=repairs,
         questions=asked,
         etag="",
     )

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 
 from engine.accounting import Accounting
 from engine.outcome import Outcome
-from engine.pipeline import Box, InputFile, Request, attempt, read
+from engine.pipeline import Request, attempt
 from engine.policy import Policy, WhenInvalid
+from engine.tables import Box, InputFile, read
 from plans.plan import Read
 from plans.template import Severity
 from plans.versions import PlanVersion

@@ -7,7 +7,8 @@ from pathlib import Path
 from engine import report
 from engine.mapping import Status as Consulted
 from engine.outcome import SheetOutcome
-from engine.pipeline import Attempt, Status, Tables
+from engine.pipeline import Attempt, Status
+from engine.tables import Tables
 
 CSV, JSON = "text/csv; charset=utf-8; header=present", "application/json"
 PARQUET = "application/vnd.apache.parquet"

@@ -133,8 +133,9 @@ def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
         sent = [uploads.get(c, run.partner, each) for each in run.uploads]
         known = memory.recall(c, run.partner)
         source = companies.get(c, run.partner, run.company).source
+        earlier = findings.last_read(c, run.partner, source=source)
         made = proposals.of_run(c, run.partner, run.id)
-        earlier = {each.name: each for each in runs.artifacts_of(c, run.partner, run.id)}
+        files = {each.name: each for each in runs.artifacts_of(c, run.partner, run.id)}
     inputs = []
     for each in sent:
         key = content_key(run.partner, run.company, each.digest or "0")
@@ -144,6 +145,7 @@ def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
     decided = next((each for each in made if each.blocking and each.decision), None)
 
     ground = landing.Ground(folder=folder, settings=desk.settings, cancel=stop)
+
     def store_file(path: Path, *, name: str, media_type: str, records: int) -> Artifact:
         stored = desk.files.put_file(result_key(run.partner, run.company, run.id), path)
         failpoints.hit("turn:file-stored")
@@ -153,9 +155,9 @@ def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
         )  # fmt: skip
 
     def fetch_file(name: str) -> Path | None:
-        if name not in earlier:
+        if name not in files:
             return None
-        return desk.files.fetch(earlier[name].key, folder, digest=earlier[name].digest)
+        return desk.files.fetch(files[name].key, folder, digest=files[name].digest)
 
     return Context(
         run=run,
@@ -163,6 +165,7 @@ def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
         inputs=tuple(inputs),
         folder=folder,
         memory=tuple(_remembered(each, run, source) for each in known),
+        earlier=tuple(earlier),
         progress=_reporter(desk, run, stop),
         cancel=stop,
         store_file=store_file,

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,15 +14,11 @@ from engine.errors import Conflict, NotFound
 from engine.mapping import Adviser, adviser
 from engine.pipeline import (
     Attempt,
-    Box,
-    InputFile,
     Request,
     SheetInput,
     Status,
-    Tables,
     attempt,
     bound_inputs,
-    read,
     revise,
 )
 from engine.policy import Policy, WhenInvalid
@@ -30,6 +26,7 @@ from engine.proposal import Decision, Verdict
 from engine.results import results
 from engine.sandbox import Progress
 from engine.settings import from_environment
+from engine.tables import Box, InputFile, Tables, read, said
 from plans.document import dump
 from plans.plan import Read
 from plans.versions import PlanVersion
@@ -46,6 +43,8 @@ class FolderRun:
     tables: Tables
     attempt: Attempt
     safe: bool
+    files: tuple[InputFile, ...] = ()
+    given: Read = field(default_factory=Read)
     decisions: tuple[Decision, ...] = ()
 
     @property
@@ -90,7 +89,15 @@ def start(
     except BaseException:
         shutil.rmtree(out)
         raise
-    run = FolderRun(published=version, request=request, tables=tables, attempt=made, safe=safe)
+    run = FolderRun(
+        published=version,
+        request=request,
+        tables=tables,
+        attempt=made,
+        safe=safe,
+        files=inputs(files),
+        given=read,
+    )
     return _keep(run, out, work)
 
 
@@ -126,6 +133,10 @@ def decide(
     if decision.verdict is Verdict.TAKE_VALID:
         policy = request.policy.model_copy(update={"when_invalid": WhenInvalid.TAKE_VALID})
         request = replace(request, policy=policy)
+    if run.tables.reads != said(version.plan, run.given):
+        work = box(out, [each.path for each in run.files], progress)
+        tables = _read(version, [each.path for each in run.files], given=run.given, box=work)
+        run = replace(run, tables=tables)
     made = attempt(
         version, run.tables, request=request, box=work, seen=proposal, adviser=_adviser()
     )

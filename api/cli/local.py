@@ -12,7 +12,7 @@ from api.cli.documents import FILE, json_option, read_version
 from api.cli.exits import NEEDS_ATTENTION, RUN_FAILED
 
 if TYPE_CHECKING:
-    from engine.pipeline import Tables
+    from engine.tables import Tables
 
 PLAN = click.option("--plan", "plan", required=True, help="A plan file, or a shipped plan's name.")
 TEMPLATES = click.option(
@@ -120,7 +120,7 @@ def check(files: tuple[Path, ...], as_json: bool, quiet: bool, **said: Any) -> N
 def reading(files: tuple[Path, ...]) -> Iterator["Tables"]:
     """The tables of the files without any plan, in a folder that goes away."""
     from api.cli import folder
-    from engine.pipeline import read
+    from engine.tables import read
     from plans.plan import Read
 
     with TemporaryDirectory(prefix="reknit-") as scratch:

@@ -68,8 +68,8 @@ def _tried(
     run: "Run", used: "PlanVersion", candidate: "PlanVersion", files: tuple["Upload", ...]
 ) -> "Replayed":
     from engine.files import content_key, open_files
-    from engine.pipeline import Box, InputFile
     from engine.replay import replayed
+    from engine.tables import Box, InputFile
     from plans.plan import Read
 
     store = open_files(settings())

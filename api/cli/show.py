@@ -15,9 +15,10 @@ from rich.text import Text
 from engine.accounting import Accounting
 from engine.drift import Drift
 from engine.outcome import CellGroup, Outcome
-from engine.pipeline import SheetInput, Tables
+from engine.pipeline import SheetInput
 from engine.proposal import Effect, Proposal, Question, Repair
 from engine.sandbox import Progress as Step
+from engine.tables import Tables
 from plans.versions import Difference
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ def check(tables: Tables, inputs: Sequence[SheetInput], *, as_json: bool) -> Non
         OUT.print(Text(f"{source.file} → sheet {binding.sheet}", "bold"))
         read = f"{source.format}, {source.encoding or ''} {source.delimiter or ''!r}".strip()
         OUT.print(Text(f"  read as {read}, {source.read} rows, {source.confidence:.0%} sure"))
+        for view in source.views:
+            OUT.print(Text(f"  perhaps: {view.label}", "yellow"))
+            _first_rows(view.columns, view.rows)
         table = Table("field", "column", "by", "sure", "why", box=None, pad_edge=False)
         for bound in binding.bounds:
             headers = " + ".join(source.columns[index] for index in bound.columns)
@@ -171,8 +175,15 @@ def _question(question: Question) -> None:
         mark = "●" if option.id == question.recommended else "○"
         effect = f" ({_effect(option.effect)})" if option.effect else ""
         OUT.print(Text(f"  {mark} {option.id}: {option.label}{effect}"))
+        if option.preview:
+            _first_rows(option.preview.columns, option.preview.rows)
     if question.allow_custom:
         OUT.print(Text(f"  or your own: {question.custom_hint}"))
+
+
+def _first_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for row in (columns, *rows):
+        OUT.print(Text("      " + " │ ".join(cell[:24] for cell in row[:8]), "dim"))
 
 
 def _effect(effect: Effect | None) -> str:

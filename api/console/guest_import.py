@@ -27,9 +27,10 @@ from api.quotas import run_allowed
 from engine.errors import CompileError, NotFound, SourceError
 from engine.files import content_key
 from engine.model import Run, Upload, Width
-from engine.pipeline import Box, InputFile, SheetInput
+from engine.pipeline import SheetInput
 from engine.preview import Look, look
 from engine.store import events, plans, proposals, runs
+from engine.tables import Box, InputFile
 from plans.plan import Read
 from plans.versions import PlanVersion
 

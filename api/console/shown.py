@@ -209,6 +209,7 @@ def question_row(
                 effect=option.effect,
                 changes=plan_diff(version, option.changes),
                 recommended=option.id == question.recommended,
+                preview=option.preview,
             )
             for option in question.options
         ),

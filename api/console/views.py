@@ -6,7 +6,7 @@ from datetime import datetime
 
 from engine.accounting import Accounting
 from engine.model import Artifact, Progress, RunStatus
-from engine.proposal import Effect
+from engine.proposal import Effect, Preview
 from plans.versions import Difference
 
 
@@ -221,6 +221,7 @@ class OptionRow:
     effect: Effect | None
     changes: tuple[Difference, ...]
     recommended: bool
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

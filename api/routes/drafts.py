@@ -12,8 +12,8 @@ from api.operations import op
 from api.schemas.plans import DraftBody, Infer, draft_body
 from engine.infer import infer
 from engine.model import Scope
-from engine.pipeline import Box, read
 from engine.store import templates
+from engine.tables import Box, read
 from plans.plan import Plan, Read
 
 router = APIRouter(tags=["plans"])

@@ -23,10 +23,10 @@ from engine.errors import Conflict, NotFound
 from engine.files import Stored
 from engine.ids import utcnow
 from engine.model import Company, PlanVersionRecord, Run, Scope, Upload
-from engine.pipeline import Box
 from engine.policy import Policy
 from engine.preview import look
 from engine.store import plans, uploads
+from engine.tables import Box
 from plans.plan import Read
 
 router = APIRouter(tags=["imports"])

@@ -15,9 +15,9 @@ from api.schemas.plans import ReplayBody, ReplayedRun, ReplayVersion, RowBody
 from api.schemas.runs import counts_body
 from engine.errors import CompileError, ExecutionError
 from engine.model import PlanRecord, Run, RunStatus, Scope, Upload, UploadStatus
-from engine.pipeline import Box
 from engine.replay import Replayed, Row, replayed
 from engine.store import plans, runs, uploads
+from engine.tables import Box
 from plans.plan import Read
 from plans.versions import PlanVersion
 

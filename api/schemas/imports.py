@@ -181,6 +181,15 @@ class PreviewBinding(Resource):
     evidence: str
 
 
+class PreviewReading(Resource):
+    """One way to read a table that is not surely read; say `read` in the call to choose it."""
+
+    label: str = Field(examples=["';' separates the columns"])
+    read: dict[str, Any]
+    columns: list[str]
+    rows: list[list[str]]
+
+
 class PreviewTable(Resource):
     """One table of the data and the sheet it would fill."""
 
@@ -192,6 +201,9 @@ class PreviewTable(Resource):
     bindings: list[PreviewBinding]
     drift: list[PreviewDrift]
     preview_rows: list[dict[str, str | None]]
+    readings: list[PreviewReading] = Field(
+        description="Not empty where nobody can be sure: an import would ask which is meant"
+    )
 
 
 class PreviewBody(Resource):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from api.schemas.bodies import Instant, Resource
 from engine.model import ProposalRecord
-from engine.proposal import Effect, Option, Question, Repair
+from engine.proposal import Effect, Option, Preview, Question, Repair
 
 RunId = Annotated[str, Field(examples=["run_01JD4F8QZ7V0R8N5Y2M3K4P6W9"])]
 
@@ -22,6 +22,13 @@ class EffectBody(Resource):
     samples: list[dict[str, Any]] = Field(description="row_number, raw, before, after")
 
 
+class FirstRowsBody(Resource):
+    """The first rows of a file under one way to read it."""
+
+    columns: list[str]
+    rows: list[list[str]]
+
+
 class OptionBody(Resource):
     """One answer to a question."""
 
@@ -29,6 +36,7 @@ class OptionBody(Resource):
     label: str
     changes: list[dict[str, Any]]
     effect: EffectBody | None
+    preview: FirstRowsBody | None = Field(description="Where the question is how to read a file")
 
 
 class TargetBody(Resource):
@@ -151,7 +159,14 @@ def _option(option: Option) -> OptionBody:
         label=option.label,
         changes=[each.model_dump(mode="json", exclude_defaults=True) for each in option.changes],
         effect=_effect(option.effect),
+        preview=_first_rows(option.preview),
     )
+
+
+def _first_rows(preview: Preview | None) -> FirstRowsBody | None:
+    if preview is None:
+        return None
+    return FirstRowsBody(columns=list(preview.columns), rows=[list(row) for row in preview.rows])
 
 
 def _action(repair: Repair) -> ActionBody:

@@ -1,26 +1,23 @@
 """Delimited text: proven plain and staged as it stands, or read record by record with care."""
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import islice
 
 from engine.errors import SourceCode
-from engine.intake import dialect, encoding
+from engine.intake import dialect, encoding, views
 from engine.intake.dialect import Detected
 from engine.intake.encoding import Encoding
 from engine.intake.parse import Dialect, Record, parse
 from engine.intake.plain import stage_plain
 from engine.intake.rows import Reading, stage_rows
 from engine.intake.scan import NotPlain
-from engine.intake.source import ReadCode, ReadNote, Staged
+from engine.intake.source import ReadCode, ReadNote, Staged, View
+from plans.plan import Read
 
 #: Detection never reads more than this.
 SAMPLE = 1 << 20
 #: A file with NUL bytes and more control characters than this is no text.
 MAX_CONTROL = 0.05
-#: Below this confidence both readings are shown.
-SURE = 0.7
 WRAPPED = "every line is quoted as a whole"
 
 
@@ -35,7 +32,7 @@ def stage_delimited(reading: Reading) -> Staged:
     sample = _sample(head, found, whole=whole)
     chosen = dialect.detect(sample, reading.read)
     newline = _newline(sample)
-    facts = {
+    facts: dict[str, object] = {
         "encoding": found.name,
         "delimiter": chosen.dialect.delimiter,
         "quote": chosen.dialect.quote or None,
@@ -43,7 +40,9 @@ def stage_delimited(reading: Reading) -> Staged:
         "newline": newline,
         "choices": (found.choice, *chosen.choices),
     }
-    notes = (*reading.notes, *_text_notes(sample), *_unsure(sample, chosen))
+    if both := _views(head, sample, found, chosen, reading.read, whole=whole):
+        facts["views"] = both
+    notes = (*reading.notes, *_text_notes(sample))
     reading = replace(reading, facts={**reading.facts, **facts}, notes=notes)
     if chosen.wrapped:
         return _stage_carefully(reading, found, chosen.dialect, WRAPPED, wrapped=True)
@@ -78,22 +77,19 @@ def _text_notes(sample: str) -> tuple[ReadNote, ...]:
     return (ReadNote(code=ReadCode.MOJIBAKE, message=message, count=count),) if count else ()
 
 
-def _unsure(sample: str, chosen: Detected) -> tuple[ReadNote, ...]:
-    """Both readings of the first lines, where another delimiter is nearly as likely."""
-    choice = chosen.choices[0]
-    if choice.confidence >= SURE or not choice.others:
-        return ()
-    other = replace(chosen.dialect, delimiter=choice.others[0][0])
-    message = (
-        f"the delimiter may be {choice.value!r} ({_preview(sample, chosen.dialect)}) "
-        f"or {other.delimiter!r} ({_preview(sample, other)}); say which in `read:`"
+def _views(
+    head: bytes, sample: str, found: Encoding, chosen: Detected, read: Read, *, whole: bool
+) -> tuple[View, ...]:
+    """Both readings where the encoding or else the delimiter is not sure."""
+
+    def decoded(name: str) -> str:
+        return _sample(head, replace(found, name=name), whole=whole)
+
+    return views.of_choice(
+        found.choice, decoded, read, lambda name: f"The text is encoded as {name}"
+    ) or views.of_choice(
+        chosen.choices[0], lambda _: sample, read, lambda mark: f"{mark!r} separates the columns"
     )
-    return (ReadNote(code=ReadCode.UNSURE, message=message),)
-
-
-def _preview(sample: str, used: Dialect) -> str:
-    records = islice(parse(io.StringIO(sample, newline=""), used), 2)
-    return " / ".join(" | ".join(cell[:30] for cell in each.cells[:6]) for each in records)
 
 
 def _stage_carefully(

@@ -167,13 +167,14 @@ def _wide(head: bytes) -> str:
 
 
 def _legacy(head: bytes, *, whole: bool) -> Encoding:
-    name, sure = charset.guess(head)
+    name, sure, rival = charset.guess(head)
     # The 2004 variant reads every backslash as a yen sign; files of that kind are rare.
     if name == "shift_jis_2004":
         name = "shift_jis" if _decodes(head, "shift_jis", whole=whole) else "cp932"
     if not _decodes(head, name, whole=whole):
         name, sure = "cp1252", 0.5
-    return Encoding(name=codecs.lookup(name).name, skip=0, choice=_choice(name, round(sure, 3)))
+    choice = _choice(name, round(sure, 3), others=((rival, round(1 - sure, 3)),) if rival else ())
+    return Encoding(name=codecs.lookup(name).name, skip=0, choice=choice)
 
 
 def _decodes(head: bytes, name: str, *, whole: bool) -> bool:
@@ -184,5 +185,7 @@ def _decodes(head: bytes, name: str, *, whole: bool) -> bool:
     return True
 
 
-def _choice(name: str, sure: float, *, given: bool = False) -> Choice:
-    return Choice(what="encoding", value=name, confidence=sure, given=given)
+def _choice(
+    name: str, sure: float, *, given: bool = False, others: tuple[tuple[str, float], ...] = ()
+) -> Choice:
+    return Choice(what="encoding", value=name, confidence=sure, given=given, others=others)

@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.intake import encoding, table
 from engine.intake.encoding import Encoding
 from engine.intake.parse import Dialect, Record, parse
-from engine.intake.rows import HEAD, Reading, blank, check, source, units_between
+from engine.intake.rows import HEAD, Reading, blank, check, shown, source, units_between
 from engine.intake.scan import NotPlain, Scan, scan
 from engine.intake.source import ReadCode, ReadNote, Shard, Staged
 from engine.intake.staging import mismatch
@@ -25,7 +25,9 @@ def stage_plain(
     if found.name not in ("utf-8", "ascii"):
         reading, found = _transcoded(reading, found)
     records = list(islice(parse(io.StringIO(sample, newline=""), used), HEAD))
-    region = table.find([each.cells for each in records], reading.read)
+    cells = [each.cells for each in records]
+    region = table.find(cells, reading.read)
+    reading = shown(reading, cells, region)
     check(region, [each.problem for each in records], reading)
     if region.first >= len(records):
         raise NotPlain("no rows")

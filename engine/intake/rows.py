@@ -7,7 +7,8 @@ from itertools import chain, islice
 from pathlib import Path
 
 from engine.errors import SourceCode
-from engine.intake import table
+from engine.intake import table, views
+from engine.intake.cells import Cells
 from engine.intake.formats import File
 from engine.intake.limits import IntakeLimits
 from engine.intake.parse import STRAY, UNCLOSED, Record
@@ -72,7 +73,9 @@ def stage_rows(
     foot = 0 if region else None
     head = list(islice(records, HEAD))
     if region is None:
-        region = table.find([each.cells for each in head], reading.read)
+        cells = [each.cells for each in head]
+        region = table.find(cells, reading.read)
+        reading = shown(reading, cells, region)
     check(region, [each.problem for each in head], reading)
     body = chain(head[region.first :], records)
     count = _Count()
@@ -100,6 +103,15 @@ def stage_rows(
         breaks=tuple(count.breaks) or ((0, region.first + 1),),
         broken=tuple(count.broken),
     )
+
+
+def shown(reading: Reading, rows: Sequence[Cells], region: Region) -> Reading:
+    """With both readings, where one of them is not sure."""
+    both = reading.facts.get("views") or views.of_header(rows, region, reading.read)
+    if not both:
+        return reading
+    told = views.note(both)  # type: ignore[arg-type]
+    return replace(reading, facts={**reading.facts, "views": both}, notes=(*reading.notes, told))
 
 
 def source(

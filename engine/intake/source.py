@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from plans.plan import Read
+
 
 class Format(StrEnum):
     """Kind of container a table came in."""
@@ -70,6 +72,16 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """One way to read a table, and what its first rows look like then."""
+
+    read: Read
+    label: str  #: in plain words
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
     """Exactly how one table of one file was read."""
 
@@ -89,6 +101,7 @@ class Source:
     columns: tuple[str, ...]  #: headers as they stand, several rows joined; "" when nameless
     choices: tuple[Choice, ...] = ()
     confidence: float = 1.0
+    views: tuple[View, ...] = ()  #: not sure: as it was read, and as it may be meant
     notes: tuple[ReadNote, ...] = ()
     read: int  #: records below the header: staged + broken + skipped
     broken: int = 0

@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine.store.tables import findings
+from engine.model import RunStatus
+from engine.store.tables import companies, findings, runs
 
 
 class Finding(StrEnum):
@@ -43,3 +44,21 @@ def of_run(c: sa.Connection, partner: str, run: str, *, kind: Finding) -> list[d
         findings.c.partner == partner, findings.c.run == run, findings.c.kind == kind
     )
     return list(c.execute(query.order_by(findings.c.position)).scalars())
+
+
+def last_read(c: sa.Connection, partner: str, *, source: str) -> list[dict[str, Any]]:
+    """How the tables of the source's last run that went through were read."""
+    last = (
+        sa.select(runs.c.id)
+        .join(companies, companies.c.id == runs.c.company)
+        .where(
+            runs.c.partner == partner,
+            companies.c.partner == partner,
+            companies.c.source == source,
+            runs.c.status == RunStatus.COMPLETED,
+        )
+        .order_by(runs.c.finished_at.desc())
+        .limit(1)
+    )
+    found = c.execute(last).scalar()
+    return of_run(c, partner, found, kind=Finding.READ) if found else []

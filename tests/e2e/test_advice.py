@@ -7,8 +7,9 @@ import respx
 from model_wire import CHAT, body, models
 
 from engine.mapping import Adviser, Budget, DataMode
-from engine.pipeline import Box, InputFile, Status, attempt, read
+from engine.pipeline import Status, attempt
 from engine.results import summary
+from engine.tables import Box, InputFile, read
 from plans.plan import Plan, Read
 from plans.template import Template
 from plans.versions import first_version

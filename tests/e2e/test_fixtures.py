@@ -8,8 +8,9 @@ from cases import CASES, Ask, Cell, End, Step, expected, files, version
 
 from engine.drift import DriftCode
 from engine.outcome import Outcome
-from engine.pipeline import Attempt, Box, InputFile, Tables, attempt, read, revise
+from engine.pipeline import Attempt, attempt, revise
 from engine.proposal import Decision, Proposal, Question, RepairKind, Verdict
+from engine.tables import Box, InputFile, Tables, read
 from plans.plan import Read
 from plans.versions import PlanVersion
 
