@@ -1,16 +1,13 @@
 """What a staged and judged shard leaves behind: invalid cells, valid rows, how full the fields are."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-from engine.compiler import types
-from engine.compiler.feeds import NOTHING
-from engine.compiler.program import CellCode, Output, Program
+from engine.compiler.program import CellCode, Program
 from engine.execute.job import Part
 from engine.intake.source import Shard
 from engine.shards import Database
-from engine.sql import ident, literal
-from plans.template import FieldType, Severity
+from engine.sql import literal
+from plans.template import Severity
 
 
 def describe(db: Database, part: Part) -> None:
@@ -81,49 +78,9 @@ def numbered(part: Part, rows: str) -> tuple[str, str]:
     return f"{start} + x.ordinal", f"({rows}) x"
 
 
-def write_parquet(
-    db: Database, part: Part, shard: Shard, path: Path, *, columns: tuple[str, ...]
-) -> None:
-    """The valid rows with their types and their place in the customer's file; moments are UTC."""
-    values = _values(part.program, columns, _stored)
-    rows = f"SELECT rowid + {shard.first} AS ordinal, * FROM stage WHERE bad = FALSE"
-    row, joined = numbered(part, rows)
-    order = " ORDER BY x.ordinal" if "JOIN" in joined else ""
-    select = f"SELECT {values}, {literal(part.file)} AS _file, CAST({row} AS BIGINT) AS _row"
-    # A dictionary of many values costs a fifth of the writing and saves nothing.
-    options = "FORMAT parquet, dictionary_size_limit 2000"
-    db.run(f"COPY ({select} FROM {joined}{order}) TO {literal(str(path))} ({options})")
-
-
-def write_csv(
-    db: Database, program: Program, path: Path, *, columns: tuple[str, ...], header: bool
-) -> None:
-    """The valid rows in their canonical text, RFC 4180 with its CRLF."""
-    select = f"SELECT {_values(program, columns, _shown)} FROM stage WHERE bad = FALSE"
-    options = f"FORMAT csv, HEADER {str(header).lower()}, new_line '\r\n'"
-    db.run(f"COPY ({select}) TO {literal(str(path))} ({options})")
-
-
-def _values(program: Program, columns: tuple[str, ...], form: Callable[[Output, str], str]) -> str:
-    """Every column of the sheet; those this file does not bring are empty."""
-    at = {output.name: n for n, output in enumerate(program.outputs)}
-    return ", ".join(
-        f"{form(program.outputs[at[name]], f'f{at[name]}') if name in at else NOTHING} AS {ident(name)}"
-        for name in columns
-    )
-
-
 def fill(db: Database, program: Program) -> tuple[tuple[int, int], ...]:
     """For every output how many valid rows have a value, and about how many different ones."""
     counts = [f"count(f{n}), approx_count_distinct(f{n})" for n in range(len(program.outputs))]
     (row,) = db.rows(f"SELECT {', '.join(counts)} FROM stage WHERE bad = FALSE")
     numbers = [int(str(each)) for each in row]
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))
-
-
-def _stored(output: Output, value: str) -> str:
-    return f"{value} AT TIME ZONE 'UTC'" if output.type is FieldType.DATETIME else value
-
-
-def _shown(output: Output, value: str) -> str:
-    return types.canonical(output.type, output.sql_type, value)

@@ -11,6 +11,7 @@ from engine.compiler.program import Wanted
 from engine.execute import across, files
 from engine.execute.job import Job, Part, columns
 from engine.execute.stage import judging, stage
+from engine.execute.valid import ValidRows
 from engine.intake.source import Shard
 from engine.shards import BadRecord, Database
 from plans.template import OnInvalid
@@ -39,8 +40,10 @@ class Piece:
     csv: tuple[Path, ...] = ()
 
 
-def judge(run: Run, job: Job, at: int, *, shard: Shard, known: across.Known) -> Piece:
-    """Stage one shard of the job's part, judge its rows and write what it leaves."""
+def judge(
+    run: Run, job: Job, at: int, *, shard: Shard, known: across.Known, rows: ValidRows | None
+) -> Piece:
+    """Stage one shard of the job's part, judge its rows and write what it leaves; valid ones to `rows`."""
     part, db = job.parts[at], run.db
     name = f"{at:03}-{shard.index:05}"
     stem = run.folder / f"{job.sheet}-{name}"
@@ -54,21 +57,15 @@ def judge(run: Run, job: Job, at: int, *, shard: Shard, known: across.Known) -> 
     cells = [_whole(f"{stem}.cells.parquet", partial(files.write_cells, db, part, shard))]
     if unread:
         row = part.staged.source_row
-        rows = [(row(shard.first + each.ordinal), each.message, each.text) for each in unread]
-        cells.append(_whole(f"{stem}.unread.parquet", partial(files.write_broken, db, part, rows)))
-    parquet, csv = [], []
-    if run.write:
-        names, header = job.columns, at == 0 and shard.index == 0
-        write = partial(files.write_parquet, db, part, shard, columns=names)
-        parquet.append(_whole(f"{stem}.parquet", write))
-        write = partial(files.write_csv, db, part.program, columns=names, header=header)
-        csv.append(_whole(f"{stem}.csv", write))
+        broken = [(row(shard.first + each.ordinal), each.message, each.text) for each in unread]
+        path = f"{stem}.unread.parquet"
+        cells.append(_whole(path, partial(files.write_broken, db, part, broken)))
+    if rows:
+        rows.write(db, shard)
     piece = Piece(
         accounting=_accounting(db),
-        fill=files.fill(db, part.program) if run.write else (),
+        fill=files.fill(db, part.program) if rows else (),
         cells=tuple(cells),
-        parquet=tuple(parquet),
-        csv=tuple(csv),
     )
     db.run("DROP TABLE stage")
     run.read(shard.records)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from engine.accounting import Accounting
@@ -11,6 +13,8 @@ from engine.execute import across, files, keys
 from engine.execute.groups import groups
 from engine.execute.job import Job, Part, in_pieces, ordered, wanted
 from engine.execute.piece import Piece, Run, broken_rows, judge
+from engine.execute.valid import opened
+from engine.intake.source import Shard
 from engine.outcome import CellGroup, FileOutcome, Fill, Outcome, SheetOutcome
 from engine.shards import Database, database
 from engine.sql import literal
@@ -118,14 +122,15 @@ def _fill_picks(db: Database, job: Job, parents: dict[Wanted, str]) -> None:
 
 def _sheet(run: Run, job: Job, known: across.Known) -> SheetOutcome:
     # The last row of an identity stays when the rows are met from behind.
-    step = -1 if job.parts and job.parts[0].program.duplicates is Duplicates.LAST else 1
+    backwards = bool(job.parts) and job.parts[0].program.duplicates is Duplicates.LAST
     pieces: dict[int, tuple[Piece, ...]] = {}
     found: dict[int, tuple[CellGroup, ...]] = {}
-    for at, part in list(enumerate(job.parts))[::step]:
+    for at, part in list(enumerate(job.parts))[:: -1 if backwards else 1]:
         files.describe(run.db, part)
-        shards = part.staged.shards[::step]
-        judged = [judge(run, job, at, shard=each, known=known) for each in shards]
-        pieces[at] = (*judged[::step], *broken_rows(run, job, at))
+        pieces[at] = (
+            *_judged(run, job, at, known, backwards=backwards),
+            *broken_rows(run, job, at),
+        )
         cells = [path for piece in pieces[at] for path in piece.cells]
         found[at] = groups(run.db, job.sheet, part.file, cells)
     outcomes = tuple(_file(part, pieces[at]) for at, part in enumerate(job.parts))
@@ -151,6 +156,31 @@ def _sheet(run: Run, job: Job, known: across.Known) -> SheetOutcome:
         valid_csv=tuple(path for piece in whole for path in piece.csv),
         invalid_cells=tuple(path for each in outcomes for path in each.cells),
     )
+
+
+def _judged(
+    run: Run, job: Job, at: int, known: across.Known, *, backwards: bool
+) -> tuple[Piece, ...]:
+    """A part's shards and the files of its valid rows: one of all, or one a shard from behind."""
+    shards = job.parts[at].staged.shards
+    if not (backwards and run.write):
+        return _in_turn(run, job, at, shards[:: -1 if backwards else 1], known)
+    each = [_in_turn(run, job, at, (shard,), known) for shard in reversed(shards)]
+    return tuple(chain.from_iterable(reversed(each)))
+
+
+def _in_turn(
+    run: Run, job: Job, at: int, shards: tuple[Shard, ...], known: across.Known
+) -> tuple[Piece, ...]:
+    judged = partial(judge, run, job, at, known=known)
+    if not (run.write and shards):
+        return tuple(judged(shard=shard, rows=None) for shard in shards)
+    first = shards[0].index
+    stem = run.folder / f"{job.sheet}-{at:03}-{first:05}"
+    header = at == first == 0
+    with opened(run.db, job.parts[at], stem, columns=job.columns, header=header) as rows:
+        pieces = [judged(shard=shard, rows=rows) for shard in shards]
+    return (*pieces, Piece(accounting=Accounting(), parquet=(rows.parquet,), csv=(rows.csv,)))
 
 
 def _file(part: Part, pieces: tuple[Piece, ...]) -> FileOutcome:

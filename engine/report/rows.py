@@ -85,6 +85,9 @@ def write_valid(sheet: SheetOutcome, path: Path, *, safe: bool = False) -> None:
 
 def write_parquet(sheet: SheetOutcome, path: Path) -> None:
     """The valid rows with their types, and `_file` and `_row`: where each came from."""
+    if len(sheet.valid_parquet) == 1:
+        _join(sheet.valid_parquet, path)
+        return
     with database(path.parent, readable=sheet.valid_parquet) as db:
         rows = f"SELECT * FROM {_parts(sheet.valid_parquet)}"
         if not sheet.valid_parquet:

@@ -13,7 +13,7 @@ from engine.execute import Job, Part, execute
 from engine.intake.source import Staged
 from engine.outcome import Outcome
 from engine.profile import profile
-from engine.report import write_invalid_cells, write_valid
+from engine.report import write_invalid_cells, write_parquet, write_valid
 from plans.changes import AddFormats, apply
 from plans.plan import Plan, SheetPlan
 from plans.template import Template
@@ -85,6 +85,7 @@ def judged(jobs: tuple[Job, Job], folder: Path, *, write: bool, threads: int = 2
     write_invalid_cells(sheet, folder / "invalid-cells.csv")
     if write:
         write_valid(sheet, folder / "valid.csv")
+        write_parquet(sheet, folder / "valid.parquet")
     return outcome
 
 

@@ -357,3 +357,27 @@ def test_a_change_is_compared_cell_by_cell(tmp_path: Path) -> None:
         ),
     )
     assert compare(before, before, field="day", folder=tmp_path) == Comparison()
+
+
+def test_valid_rows_keep_their_types_in_parquet_and_their_text_in_csv(tmp_path: Path) -> None:
+    kinds = ["integer", "decimal", "boolean", "date", "datetime", "time", "string"]
+    of = template(*({"name": kind, "type": kind, "scale": 3} if kind == "decimal" else {"name": kind, "type": kind} for kind in kinds))  # fmt: skip
+    row = ["-7", "1.500", "yes", "2024-02-29", "2024-02-29T10:00:00+02:00", "9:30:00.250", "a,b"]
+    (sheet,) = run(tmp_path / "out", job(of, staged(tmp_path, kinds, [row, [""] * 7]))).sheets
+    table = duckdb.read_parquet(str(sheet.valid_parquet[0]))
+    assert [str(kind) for kind in table.types] == [
+        "BIGINT", "DECIMAL(18,3)", "BOOLEAN", "DATE", "TIMESTAMP WITH TIME ZONE", "TIME", "VARCHAR",
+        "VARCHAR", "BIGINT",
+    ]  # fmt: skip
+    shown = ["-7", "1.5", "true", "2024-02-29", "2024-02-29T08:00:00Z", "09:30:00.25", "a,b"]
+    assert valid(sheet) == [kinds, shown, [""] * 7]
+
+
+def test_valid_rows_of_all_shards_are_one_file_in_the_customers_order(tmp_path: Path) -> None:
+    table = in_shards(many(tmp_path), 777)
+    (people,) = run(tmp_path / "out", job(PEOPLE, table), threads=4).sheets
+    (path,) = people.valid_parquet
+    rows = [row for (row,) in duckdb.execute("SELECT _row FROM read_parquet(?)", [str(path)]).fetchall()]  # fmt: skip
+    assert rows == sorted(rows)
+    assert len(rows) == people.accounting.valid
+    assert [line[0] for line in valid(people)[1:]] == [f"n\n{row - 2}" if row % 5 == 2 else f"n{row - 2}" for row in rows]  # fmt: skip
