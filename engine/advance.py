@@ -23,11 +23,15 @@ from engine.pipeline import (
 from engine.policy import WhenInvalid
 from engine.proposal import Verdict
 from engine.readings import Earlier
-from engine.results import CSV, ResultFile, results
+from engine.replays import SETTLED
+from engine.resent import Resent, settle
+from engine.results import CSV, PARQUET, ResultFile, results
 from engine.sandbox import Progress as Step
-from engine.tables import Box, InputFile, Tables, read, said
+from engine.tables import Box, InputFile, Tables, read, read_again, said
 from plans.plan import Read
 
+#: The name of the file that a run's own rejected rows come in.
+ORIGINAL = "rejected-rows.csv"
 STAGING = "application/x-reknit-staging"
 _TABLES = TypeAdapter(Tables)
 _EARLIER = TypeAdapter(tuple[Earlier, ...])
@@ -63,6 +67,9 @@ def _progress(context: Context, step: Step) -> None:
 
 def _read(context: Context, box: Box) -> Tables:
     files = [InputFile(name=each.name, path=each.path) for each in context.inputs]
+    if context.rejects:
+        again = [InputFile(name=ORIGINAL, path=path) for path in context.rejects.rejected]
+        return read_again(files or again, context.rejects, plan=context.version.plan, box=box)
     given = _given(context)
     earlier = _EARLIER.validate_python(context.earlier)
     return read(files, plan=context.version.plan, given=given, box=box, earlier=earlier)
@@ -117,10 +124,14 @@ def _store(
     The report comes last: it tells what the sheets took.
     """
     safe = bool(context.run.options.get("safe", False))
-    files = box.call(partial(results, folder=context.folder / "results", safe=safe), made, tables)
+    first = context.rejects.run if context.rejects else context.run.id
+    write = partial(results, folder=context.folder / "results", safe=safe, run=first)
+    files = box.call(write, made, tables)
     stored = [_kept(context, each) for each in files[1:]]
     if made.status is Status.NEEDS_ATTENTION:
         stored += _store_staging(context, tables)
+    if made.status is Status.COMPLETED and tables.places:
+        stored.append(_kept(context, _settled(context, box, tables, made)))
     landed = {}
     if made.status is Status.COMPLETED and not context.run.dry_run:
         landed = dict(context.land(sheet_rows(made)))
@@ -139,6 +150,14 @@ def _kept(context: Context, file: ResultFile) -> Artifact:
     return context.store_file(
         file.path, name=file.name, media_type=file.media_type, records=file.records
     )
+
+
+def _settled(context: Context, box: Box, tables: Tables, made: Attempt) -> ResultFile:
+    """Which rows of its origin this replay took in: later ones leave them out."""
+    path = context.folder / SETTLED
+    resent = Resent(staged=tables.staged, places=tables.places)
+    count = box.call(partial(settle, to=path), made.outcome, resent)
+    return ResultFile(name=SETTLED, path=path, media_type=PARQUET, records=count)
 
 
 def sheet_rows(made: Attempt) -> tuple[SheetRows, ...]:

@@ -52,6 +52,7 @@ class SourceCode(StrEnum):
     BAD_ENCODING = "bad_encoding"  #: bytes that no supported encoding explains
     NUL_BYTES = "nul_bytes"  #: binary content in a text file
     OPTION = "invalid_read_option"  #: a reading option that cannot be followed
+    FOREIGN = "not_of_this_run"  #: rows that the run to be replayed did not reject
     COUNT_MISMATCH = "row_count_mismatch"  #: two independent counts of rows differ
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from engine.accounting import Accounting
 from engine.binding.memory import Remembered
 from engine.compiler.program import Stored
+from engine.intake.source import Source
 from engine.model import Artifact, Progress, Run, RunStatus
 from engine.proposal import Decision, Proposal
 from plans.template import Template
@@ -54,6 +55,16 @@ class Purse(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejects:
+    """What a first run left behind for its rejected rows to be tried again."""
+
+    run: str
+    sources: tuple[Source, ...]  #: of its tables
+    rejected: tuple[Path, ...]  #: its own files of rejected rows
+    settled: tuple[Path, ...]  #: rows that earlier replays took in
+
+
 class StoreFile(Protocol):
     """Stores a result file; it becomes visible with the end of the turn, or never."""
 
@@ -88,6 +99,7 @@ class Context:
     fetch_file: FetchFile  #: by the artifact's name; None on the first turn (staging is read again)
     land: Land
     stored: Stored = ()  #: what the company's sheets hold for references to look into
+    rejects: Rejects | None = None  #: of the run whose rejected rows are tried again
     proposal: Proposal | None = None  #: the one `decision` is about
     decision: Decision | None = None
     purse: Purse | None = None  #: None: nobody counts

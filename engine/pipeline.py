@@ -183,7 +183,11 @@ def bound_inputs(
     version: PlanVersion, tables: Tables, request: Request, memory: Memory = ()
 ) -> tuple[SheetInput, ...]:
     """Which table feeds which sheet, every column bound, every drift told."""
-    pairs = match(tables.staged, version.plan, version.templates, profiles=tables.profiles)
+    pairs = tuple((place.sheet, table) for table, place in enumerate(tables.places)) or match(
+        tables.staged, version.plan, version.templates, profiles=tables.profiles
+    )
+    if gone := {name for name, _ in pairs} - {sheet.name for sheet in version.plan.sheets}:
+        raise CompileError(f"plan {version.plan.plan!r} has no sheet {min(gone)!r} any more")
     if not pairs:
         raise CompileError(
             f"no file fits a sheet of plan {version.plan.plan!r}: look at `reknit check`, then "

@@ -29,15 +29,18 @@ class ResultFile:
 
 
 def results(
-    made: Attempt, tables: Tables, *, folder: Path, safe: bool = False
+    made: Attempt, tables: Tables, *, folder: Path, safe: bool = False, run: str = ""
 ) -> tuple[ResultFile, ...]:
-    """Write an attempt's files below `folder`. Valid rows only when it completed. Child process."""
+    """Write an attempt's files below `folder`. Valid rows only when it completed. Child process.
+
+    `run` is whose rows they are: rejected ones can be told by it when they are sent again.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "report.json"
     path.write_text(json.dumps(summary(made, tables), indent=2, ensure_ascii=False), "utf-8")
     files = [ResultFile(name=path.name, path=path, media_type=JSON, records=0)]
     for sheet in made.outcome.sheets:
-        files += _wrong(sheet, tables, folder / sheet.sheet, safe)
+        files += _wrong(sheet, tables, folder / sheet.sheet, safe, run)
         if made.status is Status.COMPLETED:
             files += _valid(sheet, folder / sheet.sheet, safe)
     return tuple(files)
@@ -85,21 +88,31 @@ def _valid(sheet: SheetOutcome, folder: Path, safe: bool) -> list[ResultFile]:
     ]
 
 
-def _wrong(sheet: SheetOutcome, tables: Tables, folder: Path, safe: bool) -> list[ResultFile]:
+def _wrong(
+    sheet: SheetOutcome, tables: Tables, folder: Path, safe: bool, run: str
+) -> list[ResultFile]:
     if not sheet.cells and not sheet.warnings:
         return []
     rows, name, cells = sheet.accounting.invalid, sheet.sheet, sheet.cells + sheet.warnings
     folder.mkdir(parents=True, exist_ok=True)
     report.write_invalid_cells(sheet, folder / "invalid-cells.csv", safe=safe)
-    report.write_rejected(sheet, tables.staged, folder / "rejected-rows.csv", safe=safe)
+    path, marks = folder / "rejected-rows.csv", _marks(sheet, tables, run) if run else ()
+    report.write_rejected(sheet, tables.staged, path, safe=safe, marks=marks)
     files = [
         _file(name, folder / "invalid-cells.csv", CSV, cells),
         _file(name, folder / "rejected-rows.csv", CSV, rows),
     ]
     if rows < XLSX_ROWS:
-        report.write_rejected_xlsx(sheet, tables.staged, folder / "rejected-rows.xlsx")
+        path = folder / "rejected-rows.xlsx"
+        report.write_rejected_xlsx(sheet, tables.staged, path, marks=marks)
         files.append(_file(name, folder / "rejected-rows.xlsx", XLSX, rows))
     return files
+
+
+def _marks(sheet: SheetOutcome, tables: Tables, run: str) -> tuple[str, ...]:
+    """What the marks of each table's rows begin with: replayed rows keep those of their first run."""
+    numbers = [place.table for place in tables.places] or list(range(len(tables.staged)))
+    return tuple(f"{run}.{sheet.sheet}.{number}" for number in numbers)
 
 
 def _file(sheet: str, path: Path, media_type: str, records: int) -> ResultFile:

@@ -1,7 +1,7 @@
 """From a run's files to staged tables, each read as it is meant, and the box its children work in."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
@@ -10,8 +10,10 @@ from typing import TypeVar
 from engine import sandbox
 from engine.intake import take_in
 from engine.intake.source import Staged
+from engine.phase import Rejects
 from engine.profile import Profile, profile
 from engine.readings import Earlier, as_meant, merged
+from engine.resent import Place, resend
 from plans.plan import Plan, Read
 
 T = TypeVar("T")
@@ -33,6 +35,7 @@ class Tables:
     profiles: tuple[Profile, ...]
     reads: tuple[Read, ...] = ()  #: what was said about reading when they were staged
     earlier: tuple[Earlier, ...] = ()  #: tables of the source's last file
+    places: tuple[Place, ...] = ()  #: of a replay: what each table's rows were rejected from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,21 @@ def read(
         profiles=box.call(_profiles, tuple(staged)),
         reads=said(plan, given),
         earlier=tuple(earlier),
+    )
+
+
+def read_again(files: Sequence[InputFile], rejects: Rejects, *, plan: Plan, box: Box) -> Tables:
+    """Tables of the rejected rows that the files hold, each row at its place in the first run."""
+    readable = (*box.readable, *rejects.rejected, *rejects.settled)
+    given = [(each.name, each.path) for each in files]
+    resent = replace(box, readable=readable).call(
+        partial(resend, folder=box.folder), given, rejects
+    )
+    return Tables(
+        staged=resent.staged,
+        profiles=box.call(_profiles, resent.staged),
+        reads=said(plan, Read()),
+        places=resent.places,
     )
 
 

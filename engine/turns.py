@@ -24,6 +24,7 @@ from engine.files import content_key, result_key
 from engine.ids import folder_name
 from engine.model import Artifact, Confirmed, FailureCode, Progress, Run, RunKind
 from engine.phase import Context, Input
+from engine.replays import rejects
 from engine.spending import DayPurse
 from engine.store import companies, events, findings, memory, plans, proposals, runs, uploads
 from engine.store.database import is_busy, transaction
@@ -143,7 +144,6 @@ def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
         inputs.append(Input(upload=each.id, name=each.name, path=path, digest=each.digest or ""))
     failpoints.hit("turn:inputs-here")
     decided = next((each for each in made if each.blocking and each.decision), None)
-
     ground = landing.Ground(folder=folder, settings=desk.settings, cancel=stop)
 
     def store_file(path: Path, *, name: str, media_type: str, records: int) -> Artifact:
@@ -170,6 +170,7 @@ def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
         cancel=stop,
         store_file=store_file,
         fetch_file=fetch_file,
+        rejects=rejects(desk, run, folder) if run.kind is RunKind.REPLAY else None,
         land=partial(landing.land, desk, run, ground),
         stored=landing.stored(desk, run, ground, version=version),
         proposal=decided.proposal if decided else None,

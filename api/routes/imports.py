@@ -22,7 +22,7 @@ from api.waiting import Prefer, told, waited, wished
 from engine.errors import Conflict, NotFound
 from engine.files import Stored
 from engine.ids import utcnow
-from engine.model import Company, PlanVersionRecord, Run, Scope, Upload
+from engine.model import PlanVersionRecord, Run, Scope, Upload
 from engine.policy import Policy
 from engine.preview import look
 from engine.store import plans, uploads
@@ -72,7 +72,7 @@ def create_import(
         if company.archived_at is not None:
             raise Conflict(f"company {company_id} is archived and takes no imports")
         run_allowed(c, by.partner)
-        version = _version(c, by, company, body)
+        version = version_of(c, by, company_id, plan=body.plan_id, number=body.plan_version)
         _check_mapping(version, body)
         if inline is not None:
             files: tuple[Upload, ...] = (_announced(c, by, company_id, inline),)
@@ -120,8 +120,7 @@ def create_import(
 def preview_import(company_id: str, body: Preview, here: Here, by: By, once: OnlyOnce) -> Response:
     """See how data would be read and mapped; nothing is written. Repeat it as often as you like."""
     with here.database.begin() as c:
-        company = company_of(c, by, company_id)
-        version = _version(c, by, company, body)
+        version = version_of(c, by, company_id, plan=body.plan_id, number=body.plan_version)
         _check_mapping(version, body)
         given = _given(c, by, company_id, body)
     with on_disk(here, given, inline=_inline(body)) as (files, folder):
@@ -140,17 +139,18 @@ def preview_import(company_id: str, body: Preview, here: Here, by: By, once: Onl
     )
 
 
-def _version(
-    c: sqlalchemy.Connection, by: Caller, company: Company, body: Data
+def version_of(
+    c: sqlalchemy.Connection, by: Caller, company: str, *, plan: str | None, number: int | None
 ) -> PlanVersionRecord:
     """The version the call names, else the company's published one."""
-    if body.plan_id is None:
-        plan = plans.effective(c, by.partner, source=company.source, company=company.id)
-        return plans.version(c, by.partner, plan.id)
-    plan = plan_of(c, by, body.plan_id)
-    if plan.source != company.source or plan.company not in (None, company.id):
-        raise Conflict(f"plan {plan.id} is not of this company's source")
-    return plans.version(c, by.partner, plan.id, number=body.plan_version)
+    there = company_of(c, by, company)
+    if plan is None:
+        used = plans.effective(c, by.partner, source=there.source, company=company)
+        return plans.version(c, by.partner, used.id)
+    named = plan_of(c, by, plan)
+    if named.source != there.source or named.company not in (None, company):
+        raise Conflict(f"plan {named.id} is not of this company's source")
+    return plans.version(c, by.partner, named.id, number=number)
 
 
 def _check_mapping(record: PlanVersionRecord, body: Data) -> None:

@@ -26,9 +26,10 @@ from api.schemas.webhooks import EventType
 from api.waiting import Prefer, told, waited, wished
 from engine import decisions
 from engine.errors import NotFound
-from engine.model import ENDED, Run, RunStatus, Scope, Width
+from engine.model import ENDED, Run, RunKind, RunStatus, Scope, Width
 from engine.pipeline import revise
 from engine.proposal import Decision, Verdict
+from engine.replays import standing
 from engine.store import events, proposals, runs
 
 router = APIRouter(tags=["runs"])
@@ -337,12 +338,14 @@ def _polled(
 
 def expanded(here: Services, run: Run, expand: list[Literal["report", "proposal"]]) -> RunBody:
     """The run with the parts wanted in full."""
-    proposal = None
-    if "proposal" in expand and run.proposal:
-        with here.database.begin() as c:
+    proposal, stands = None, None
+    with here.database.begin() as c:
+        if "proposal" in expand and run.proposal:
             proposal = proposals.get(c, run.partner, run.proposal)
+        if run.status is RunStatus.COMPLETED and run.kind is RunKind.IMPORT and run.counts.invalid:
+            stands = standing(c, run)
     report = report_of(here, run) if "report" in expand else None
-    return run_body(run, proposal=proposal, report=report)
+    return run_body(run, proposal=proposal, report=report, standing=stands)
 
 
 def report_of(here: Services, run: Run) -> dict[str, Any] | None:

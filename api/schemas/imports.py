@@ -137,6 +137,44 @@ class NewImport(Data):
     ) = None
 
 
+class ReplayRejected(Body):
+    """Which rejected rows to try again, and by which plan; `{}`: all of them, by the published one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "dependentRequired": {"plan_version": ["plan_id"]},
+            "examples": [
+                {
+                    "files": [{"upload_ref": "up_01JD4F8QZ7V0R8N5Y2M3K4P6W9"}],
+                    "policy": {"when_invalid": "take_valid"},
+                }
+            ],
+        }
+    )
+
+    files: Annotated[
+        tuple[ImportFile, ...],
+        Field(
+            max_length=20, description="Corrected rejected-rows files; none: the rows as they are"
+        ),
+    ] = ()
+    policy: ImportPolicy = ImportPolicy()
+    plan_id: Annotated[Text, Field(max_length=60)] | Absent = None
+    plan_version: Annotated[int, Field(strict=True, ge=1, le=2**53), INTEGRAL] | Absent = None
+    metadata: Metadata = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            if "plan_version" in data and "plan_id" not in data:
+                raise ValueError("`plan_version` needs its `plan_id`")
+            for name in ("plan_id", "plan_version"):
+                if name in data and data[name] is None:
+                    raise ValueError(f"`{name}` is null: leave it out instead")
+        return data
+
+
 class Preview(Data):
     """The same data, only looked at: nothing is written."""
 

@@ -1,5 +1,6 @@
 """Runs, events and result files as the API shows them."""
 
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from api.schemas.companies import CompanyId
 from api.schemas.proposals import ProposalBody, RunId, proposal_body
 from engine.accounting import Accounting
 from engine.model import Artifact, Event, ProposalRecord, Run, RunKind, RunStatus
+from engine.replays import Standing
 
 
 class CountsBody(Resource):
@@ -35,6 +37,15 @@ class RowsBody(Resource):
     removed: int = Field(default=0, description="By an undo: rows the run had created")
     restored: int = Field(default=0, description="By an undo: rows the run had updated")
     kept: int = Field(default=0, description="By an undo: rows a later run edited; left alone")
+
+
+class ReplayedBody(Resource):
+    """How a run's rejected rows stand; its counts.invalid = valid + duplicate + invalid here."""
+
+    runs: list[RunId] = Field(description="Completed replays that were not undone")
+    valid: int = Field(examples=[2], description="Taken in by them")
+    duplicate: int
+    invalid: int = Field(description="Still rejected")
 
 
 class ProgressBody(Resource):
@@ -75,6 +86,7 @@ class RunBody(Resource):
     progress_message: str
     counts: CountsBody
     rows: list[RowsBody] = Field(description="What the company's sheets took, once it completed")
+    replayed: ReplayedBody | None = Field(description="Of an import with replays; null in lists")
     error: RunError | None
     failed_reason: str | None
     proposal_id: str | None
@@ -164,6 +176,7 @@ def run_body(
     *,
     proposal: ProposalRecord | None = None,
     report: dict[str, Any] | None = None,
+    standing: Standing | None = None,
 ) -> RunBody:
     """The run as the API shows it."""
     poll = f"/v1/runs/{run.id}"
@@ -191,6 +204,7 @@ def run_body(
         progress_message=run.progress.message or run.progress.phase,
         counts=counts_body(run.counts),
         rows=[RowsBody(sheet=name, **told) for name, told in run.rows.items()],
+        replayed=ReplayedBody(**asdict(standing)) if standing and standing.runs else None,
         error=RunError(code=run.error_code or "", message=run.error_message or "")
         if failed
         else None,

@@ -21,6 +21,9 @@ from plans.template import Severity
 
 #: Columns added behind the customer's own.
 FILE, ROW, ERRORS = "reknit_file", "reknit_row", "reknit_errors"
+#: Which row of which run it is: run, sheet, table, row number, and BROKEN where it had no cells.
+ORIGIN, BROKEN = "reknit_origin", "b"
+ADDED = (FILE, ROW, ERRORS, ORIGIN)
 
 #: Rows of a worksheet below its header, and what a cell holds.
 XLSX_ROWS, XLSX_TEXT = 1_048_575, 32_767
@@ -37,18 +40,28 @@ class _Layout:
 
     headers: tuple[str, ...]
     tables: tuple[tuple[FileOutcome, Staged, tuple[int | None, ...]], ...]
+    marks: tuple[str, ...]  #: of each table: what its rows' marks begin with; none without a run
 
     @property
     def added(self) -> tuple[str, ...]:
         """Our own columns."""
-        return (FILE, ROW, ERRORS) if len(self.tables) > 1 else (ROW, ERRORS)
+        names = (FILE, ROW, ERRORS) if len(self.tables) > 1 else (ROW, ERRORS)
+        return (*names, ORIGIN) if self.marks else names
 
 
 def write_rejected(
-    sheet: SheetOutcome, tables: Sequence[Staged], path: Path, *, safe: bool = False
+    sheet: SheetOutcome,
+    tables: Sequence[Staged],
+    path: Path,
+    *,
+    safe: bool = False,
+    marks: Sequence[str] = (),
 ) -> None:
-    """CSV of every row that an error made invalid. `tables`: all staged tables of the run."""
-    layout = _layout(sheet, tables)
+    """CSV of every row that an error made invalid. `tables`: all staged tables of the run.
+
+    `marks`: what identifies the rows of each table, so that they can be sent again.
+    """
+    layout = _layout(sheet, tables, marks)
     part = path.with_name(f".{path.name}.part")
     with path.open("w", encoding="utf-8", newline="") as out:
         csv.writer(out).writerow((*layout.headers, *layout.added))
@@ -62,9 +75,11 @@ def write_rejected(
             part.unlink()
 
 
-def write_rejected_xlsx(sheet: SheetOutcome, tables: Sequence[Staged], path: Path) -> None:
+def write_rejected_xlsx(
+    sheet: SheetOutcome, tables: Sequence[Staged], path: Path, *, marks: Sequence[str] = ()
+) -> None:
     """The same as a workbook: bad cells highlighted, and a comment on each of the first ones."""
-    layout = _layout(sheet, tables)
+    layout = _layout(sheet, tables, marks)
     texts = {f"strings_to_{kind}": False for kind in ("formulas", "urls", "numbers")}
     options = {"constant_memory": True, "tmpdir": str(path.parent), **texts}
     with xlsxwriter.Workbook(str(path), options) as book:
@@ -73,8 +88,8 @@ def write_rejected_xlsx(sheet: SheetOutcome, tables: Sequence[Staged], path: Pat
             at = {cell: column for column, cell in enumerate(cells)}
             rows = db.connection.execute(f"SELECT * FROM chosen ORDER BY {ROW}")
             while some := rows.fetchmany(1_000):
-                for *row, marks in some:
-                    bad = {at[n]: each["message"] for each in marks for n in each["positions"]}
+                for *row, flaws in some:
+                    bad = {at[n]: each["message"] for each in flaws for n in each["positions"]}
                     paper.write(row, bad)
 
 
@@ -113,18 +128,23 @@ class _Paper:
         self.row = 1
 
 
-def _layout(sheet: SheetOutcome, tables: Sequence[Staged]) -> _Layout:
+def _layout(sheet: SheetOutcome, tables: Sequence[Staged], marks: Sequence[str]) -> _Layout:
     """Columns of one header come together, the second `Phone` of each file with the second."""
-    keys = [_keys(tables[file.table].source.columns) for file in sheet.files]
+    keys = [column_keys(tables[file.table].source.columns) for file in sheet.files]
     wanted = tuple(dict.fromkeys(key for each in keys for key in each))
     found = []
     for file, each in zip(sheet.files, keys, strict=True):
         at = {key: n for n, key in enumerate(each)}
         found.append((file, tables[file.table], tuple(at.get(key) for key in wanted)))
-    return _Layout(headers=tuple(header for header, _ in wanted), tables=tuple(found))
+    return _Layout(
+        headers=tuple(header for header, _ in wanted),
+        tables=tuple(found),
+        marks=tuple(marks[file.table] for file in sheet.files) if marks else (),
+    )
 
 
-def _keys(headers: tuple[str, ...]) -> list[Key]:
+def column_keys(headers: tuple[str, ...]) -> list[Key]:
+    """Each header with its number among those of its name."""
     seen: Counter[str] = Counter()
     keys = []
     for header in headers:
@@ -139,16 +159,17 @@ def _chosen(
     """For each shard the table "chosen": its rejected rows as they go into the file, and `marks`."""
     paths = [path for file, _, _ in layout.tables for path in file.cells]
     with database(folder, readable=paths) as db:
-        for file, staged, cells in layout.tables:
+        for number, (file, staged, cells) in enumerate(layout.tables):
             if not file.cells:
                 continue
+            mark = layout.marks[number] if layout.marks else ""
             db.run("CREATE OR REPLACE TABLE breaks (ordinal BIGINT, source_row BIGINT)")
             breaks = staged.breaks or ((0, staged.source.first_row),)
             db.connection.executemany("INSERT INTO breaks VALUES (?, ?)", breaks)
             for shard in staged.shards or (None,):
                 _reject(db, file, staged, shard)
                 _raw(db, staged, shard)
-                _choose(db, layout, file, cells, safe=safe)
+                _choose(db, layout, file, cells, mark=mark, safe=safe)
                 yield db, cells
 
 
@@ -185,7 +206,13 @@ def _raw(db: Database, staged: Staged, shard: Shard | None) -> None:
 
 
 def _choose(
-    db: Database, layout: _Layout, file: FileOutcome, cells: tuple[int | None, ...], *, safe: bool
+    db: Database,
+    layout: _Layout,
+    file: FileOutcome,
+    cells: tuple[int | None, ...],
+    *,
+    mark: str,
+    safe: bool,
 ) -> None:
     texts = ["NULL" if cell is None else f"w.c{cell}" for cell in cells]
     # A row whose shape could not be read has no cells: its whole text stands in the first one.
@@ -193,8 +220,10 @@ def _choose(
     texts = [spreadsheet_safe(each) if safe else each for each in texts]
     names = [f"{each} AS k{n}" for n, each in enumerate(texts)]
     names += [f"{literal(file.file)} AS {FILE}"] if FILE in layout.added else []
+    broken = f"CASE WHEN r.broken IS NULL THEN '' ELSE '{BROKEN}' END"
+    origin = f", {literal(mark + '.')} || r.row_number || {broken} AS {ORIGIN}" if mark else ""
     db.run(
         f"CREATE OR REPLACE TABLE chosen AS SELECT {', '.join(names)}, r.row_number AS {ROW},"
-        f" r.errors AS {ERRORS}, r.marks AS marks"
+        f" r.errors AS {ERRORS}{origin}, r.marks AS marks"
         " FROM rejected r LEFT JOIN raw w ON w.rowid = r.record"
     )
