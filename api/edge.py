@@ -13,9 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import ApiError, Code, problem, translated
 from api.limits import body_cap, declared_length, guarded, too_large
 from api.metrics import Metrics
-
-#: Dates on which behaviour changed, newest last; a key keeps the newest of its birthday.
-VERSIONS = ("2026-11-01",)
+from engine.store.keys import API_VERSIONS
 
 #: Of one request, names and values.
 HEADER_BYTES = 16_384
@@ -72,10 +70,10 @@ class Edge:
             await _refuse(_headers_too_large(), scope, receive, send)
             return
         version = Headers(scope=scope).get("api-version")
-        if version is not None and version not in VERSIONS:
+        if version is not None and version not in API_VERSIONS:
             await _refuse(_unknown_version(version), scope, receive, send)
             return
-        scope["reknit.api_version"] = version or VERSIONS[-1]
+        scope["reknit.api_version"] = version or API_VERSIONS[-1]
         scope["reknit.api_version_given"] = version is not None
         cap = body_cap(scope["path"], upload_bytes=self.upload_bytes)
         length = declared_length(scope)
@@ -126,13 +124,13 @@ def _dress(message: Message, scope: Scope) -> None:
     headers = MutableHeaders(raw=message["headers"])
     message["headers"] = headers.raw
     headers["X-Request-ID"] = scope["reknit.request_id"]
-    headers["Api-Version"] = scope.get("reknit.api_version", VERSIONS[-1])
+    headers["Api-Version"] = scope.get("reknit.api_version", API_VERSIONS[-1])
     for name, value in (_HEADERS | scope.get("reknit.headers", {})).items():
         headers.setdefault(name, value)
 
 
 def _unknown_version(version: str) -> ApiError:
-    known = ", ".join(VERSIONS)
+    known = ", ".join(API_VERSIONS)
     return ApiError(
         code=Code.UNSUPPORTED_API_VERSION,
         detail=f"there is no Api-Version {version[:40]!r}; published: {known}",

@@ -7,7 +7,6 @@ from fastapi.responses import Response
 from api.answers import Pages, created, done, shown
 from api.auth import Caller
 from api.deps import By, Here, company_of
-from api.edge import VERSIONS
 from api.errors import ApiError, Code
 from api.once import OnlyOnce
 from api.operations import op
@@ -25,6 +24,7 @@ from api.schemas.keys import (
 from engine.ids import utcnow
 from engine.model import Key, Scope
 from engine.store import audit, keys
+from engine.store.keys import API_VERSIONS
 
 router = APIRouter()
 
@@ -61,7 +61,7 @@ def create_key(body: NewKey, here: Here, by: By, once: OnlyOnce) -> Response:
             companies=body.companies,
             addresses=body.addresses,
             days=body.expires_in_days,
-            api_version=VERSIONS[-1],
+            api_version=API_VERSIONS[-1],
         )
         return created(minted_key(key, secret), location=f"/v1/keys/{key.id}")
 

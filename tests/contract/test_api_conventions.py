@@ -20,13 +20,14 @@ import engine.errors
 import plans.errors
 from api import errors, logs
 from api.cursors import cursor, place
-from api.edge import VERSIONS, Edge
+from api.edge import Edge
 from api.errors import EXCEPTIONS, STATUS, ApiError, Code, Problem, translated
 from api.limits import BodyRefused, Rate, Windows, body_cap, guarded, refuse
 from api.metrics import Metrics
 from api.operations import Retirement, retiring
 from engine.errors import Conflict, EngineError, NotFound, SourceCode, SourceError
 from engine.settings import Secrets
+from engine.store.keys import API_VERSIONS
 from plans.errors import PlanError, PlanInvalid
 from plans.errors import Problem as PlanProblem
 
@@ -192,10 +193,10 @@ def test_a_sensible_request_id_is_kept_and_others_are_replaced(given, kept):
 
 
 def test_the_api_version_is_echoed_and_an_unknown_date_refused():
-    known = call("GET", "/v1/things/a", headers={"api-version": VERSIONS[0]})
+    known = call("GET", "/v1/things/a", headers={"api-version": API_VERSIONS[0]})
     unknown = call("GET", "/v1/things/a", headers={"api-version": "1999-01-01"})
 
-    assert known.headers["api-version"] == VERSIONS[0]
+    assert known.headers["api-version"] == API_VERSIONS[0]
     assert unknown.json()["code"] == "unsupported_api_version"
     assert unknown.status_code == 400
 

@@ -1,5 +1,6 @@
 """Keys, and what a key's request leaves behind: idempotency, limits, the audit log."""
 
+import hmac
 import logging
 import random
 import re
@@ -83,6 +84,29 @@ def test_every_key_that_does_not_work_gets_the_same_answer(there):
     assert {each.status_code for each in answers} == {401}
     assert len(bodies) == 1
     assert all(each.headers["www-authenticate"].startswith("Bearer") for each in answers)
+
+
+def test_every_key_that_does_not_work_costs_the_same_work(there, monkeypatch):
+    """Equal work takes equal time; `tests/bench/bench_keys.py` shows the times."""
+    partner = there.partner()
+    said = {"secrets": there.services.secrets, "name": "k", "scopes": frozenset(Scope)}
+    with there.services.database.begin() as c:
+        revoked, revoked_text = keys.mint(c, partner, **said)
+        keys.revoke(c, partner, revoked.id)
+        _, expired_text = keys.mint(c, partner, **said, days=-1)
+    work: list[str] = []
+    digest = hmac.digest
+    monkeypatch.setattr(hmac, "digest", lambda *given: work.append("hash") or digest(*given))
+    engine = there.services.database
+    sqlalchemy.event.listen(engine, "before_cursor_execute", lambda *given: work.append(given[2]))
+    done = []
+    for text in (keys.new_text("live"), expired_text, revoked_text):
+        work.clear()
+        assert get(there, **{"x-api-key": text}).status_code == 401
+        done.append(tuple(work))
+
+    assert len(set(done)) == 1
+    assert len(done[0]) == 3
 
 
 def test_the_pattern_for_secret_scanners_finds_keys_and_nothing_else():
