@@ -13,6 +13,7 @@ from api.limits import Rate
 from api.openapi import install_document
 from api.routes import (
     companies,
+    deliveries,
     docs,
     drafts,
     exports,
@@ -20,6 +21,7 @@ from api.routes import (
     imports,
     keys,
     plans,
+    prepared,
     rejected,
     replays,
     reports,
@@ -45,6 +47,8 @@ ROUTERS = (
     runs,
     reports,
     exports,
+    prepared,
+    deliveries,
     webhooks,
     keys,
 )

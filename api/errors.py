@@ -147,6 +147,7 @@ EXCEPTIONS: Mapping[type[Exception], Code] = {
     engine.outbound.Refused: Code.VALIDATION_ERROR,
     engine.errors.SelectionInvalid: Code.VALIDATION_ERROR,
     engine.errors.DeliveryFailed: Code.UNAVAILABLE,
+    engine.errors.CanaryRefused: Code.UNAVAILABLE,
 }
 
 #: Trying the same request again later may help.

@@ -15,6 +15,7 @@ from api.errors import STATUS, ApiError, Code, Problem, problem
 from api.limits import Rate
 from api.schemas.webhooks import Message
 from engine.model import RunStatus
+from engine.store.errands import Kind, Status
 
 METHODS = ("get", "put", "post", "delete", "patch", "head")
 REF = "#/components/schemas/"
@@ -163,7 +164,7 @@ def _complete(
             "description": "Not changed since the version of `If-None-Match`",
             "headers": _headers(304, keyed=keyed, method=method),
         }
-    if "/files/{name}" in path or "/downloads/" in path or path.endswith("export.csv"):
+    if _is_file(path) and not path.endswith((".zip", "results.csv")):
         responses["206"] = {**responses["200"], "description": "The part that `Range` asked for"}
         responses["304"] = {
             "description": "Not changed",
@@ -231,15 +232,19 @@ def _headers(status: int, *, keyed: bool, method: str) -> dict[str, Any]:
 def _content(response: dict[str, Any], path: str, schemas: Mapping[str, Any]) -> None:
     """An example for each representation; files are bytes of their own type."""
     binary = {"schema": {"type": "string", "format": "binary"}}
-    if path.endswith((".csv", "}")) and (
-        "/files/{" in path or "export" in path or "downloads" in path
-    ):
+    if _is_file(path) and not path.endswith(".zip"):
         response["content"] = {"text/csv": binary, "application/octet-stream": binary}
     elif path.endswith(".zip"):
         response["content"] = {"application/zip": binary}
     for media, content in response.get("content", {}).items():
         if media == "application/json" and content.get("schema"):
             content["examples"] = {"example": {"value": example(content["schema"], schemas)}}
+
+
+def _is_file(path: str) -> bool:
+    """Whether the operation answers with the bytes of a file."""
+    ends = path.endswith((".csv", ".zip", "/file", "/export.{format}", "/files/{name}"))
+    return ends or "/downloads/" in path
 
 
 def _models() -> dict[str, Any]:
@@ -251,22 +256,23 @@ def _models() -> dict[str, Any]:
 
 
 def _webhooks() -> dict[str, Any]:
-    """One message for each state a run can enter."""
+    """One message for each state a run, an export or a delivery can enter."""
+    told = {f"run.{status}": "A run" for status in RunStatus}
+    for kind, name in ((Kind.EXPORT, "An export"), (Kind.DELIVERY, "A delivery")):
+        told |= {f"{kind}.{each}": name for each in Status if each is not Status.RUNNING}
+    return {type_: {"post": _message(type_, name)} for type_, name in told.items()}
+
+
+def _message(type_: str, name: str) -> dict[str, Any]:
+    state = type_.partition(".")[2]
     return {
-        f"run.{status}": {
-            "post": {
-                "operationId": "on" + "".join(w.capitalize() for w in f"run_{status}".split("_")),
-                "summary": f"A run is {status.replace('_', ' ')}",
-                "description": "Signed by Standard Webhooks 1.0.0; answer with any 2xx status.",
-                "tags": ["webhooks"],
-                "security": [],
-                "requestBody": {
-                    "content": {"application/json": {"schema": {"$ref": f"{REF}Message"}}}
-                },
-                "responses": {"204": {"description": "Received"}},
-            }
-        }
-        for status in RunStatus
+        "operationId": "on" + "".join(w.capitalize() for w in re.split("[._]", type_)),
+        "summary": f"{name} is {state.replace('_', ' ')}",
+        "description": "Signed by Standard Webhooks 1.0.0; answer with any 2xx status.",
+        "tags": ["webhooks"],
+        "security": [],
+        "requestBody": {"content": {"application/json": {"schema": {"$ref": f"{REF}Message"}}}},
+        "responses": {"204": {"description": "Received"}},
     }
 
 

@@ -27,7 +27,7 @@ from api.limits import Rate
 from api.metrics import CONTENT_TYPE
 from api.routes.health import unready
 from engine.files import open_files
-from engine.outbound import Outbound
+from engine.outbound import outbound
 from engine.pipeline import revise
 from engine.secrets import Keys
 from engine.settings import Settings, load_secrets
@@ -145,15 +145,6 @@ def opened(settings: Settings) -> Iterator[Services]:
             seals=Keys.from_ring(secrets.every("seal")),
             outbound=outbound(settings),
         )
-
-
-def outbound(settings: Settings) -> Outbound:
-    """What the operator allows webhooks to reach."""
-    return Outbound(
-        allow_cidrs=tuple(each for each in settings.outbound_cidrs.split(",") if each),
-        allow_http=settings.outbound_http,
-        ports=tuple(int(each) for each in settings.outbound_ports.split(",")),
-    )
 
 
 def serve(

@@ -2,7 +2,9 @@
 
 import re
 import threading
-from typing import Annotated
+from collections.abc import Callable
+from time import monotonic, sleep
+from typing import Annotated, TypeVar
 
 from fastapi import Header
 from fastapi.responses import Response
@@ -10,7 +12,10 @@ from fastapi.responses import Response
 from api.deps import Services
 from engine.model import ENDED, Run, RunStatus
 
+T = TypeVar("T")
+
 MOST_SECONDS = 60
+_LOOK_SECONDS = 0.1
 
 #: Each waits in a thread of its own; above this, requests are answered at once instead.
 _WAITERS = threading.BoundedSemaphore(32)
@@ -36,6 +41,21 @@ def waited(here: Services, run: Run, *, seconds: int) -> tuple[Run, bool]:
     try:
         until = ENDED | {RunStatus.NEEDS_ATTENTION}
         return here.work.wait(run.partner, run.id, seconds=seconds, until=until), True
+    finally:
+        _WAITERS.release()
+
+
+def held(look: Callable[[], T], *, over: Callable[[T], bool], seconds: int) -> tuple[T, bool]:
+    """What `look` sees once it is over or the seconds are, and whether the wish was followed."""
+    seen = look()
+    if not seconds or over(seen) or not _WAITERS.acquire(blocking=False):
+        return seen, bool(seconds) and over(seen)
+    try:
+        deadline = monotonic() + seconds
+        while not over(seen) and monotonic() < deadline:
+            sleep(_LOOK_SECONDS)
+            seen = look()
+        return seen, True
     finally:
         _WAITERS.release()
 

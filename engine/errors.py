@@ -22,6 +22,7 @@
   x DecisionInvalid   a decision that fits no question of its proposal
   x SelectionInvalid  a filter no row could be held against
   x DeliveryFailed    a destination takes no rows now
+    + CanaryRefused     the first row was refused, and nothing else was sent
   x StorageError      a file could not be stored or read back
     + UploadMismatch    the bytes are not the declared ones
   x SignatureInvalid  a signed URL was changed, is used up or too old
@@ -158,6 +159,10 @@ class SelectionInvalid(EngineError):
 
 class DeliveryFailed(EngineError):
     """The destination cannot take rows now; deliver again from the last cursor."""
+
+
+class CanaryRefused(DeliveryFailed):
+    """The destination refused the first row of a sheet; nothing else was sent."""
 
 
 class StorageError(EngineError):

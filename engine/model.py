@@ -87,6 +87,7 @@ class Scope(StrEnum):
     PLANS_WRITE = "plans:write"
     PLANS_APPROVE = "plans:approve"
     EXPORTS_READ = "exports:read"
+    DELIVERIES_WRITE = "deliveries:write"
     WEBHOOKS_WRITE = "webhooks:write"
     KEYS_ADMIN = "keys:admin"
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpcore
 
 from engine.errors import EngineError
+from engine.settings import Settings
 
 MAX_REPLY = 64 << 10
 
@@ -42,6 +43,15 @@ class Outbound:
     allow_cidrs: tuple[str, ...] = ()
     allow_http: bool = False
     ports: tuple[int, ...] = (443, 80)
+
+
+def outbound(settings: Settings) -> Outbound:
+    """The operator's policy."""
+    return Outbound(
+        allow_cidrs=tuple(each for each in settings.outbound_cidrs.split(",") if each),
+        allow_http=settings.outbound_http,
+        ports=tuple(int(each) for each in settings.outbound_ports.split(",")),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

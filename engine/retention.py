@@ -2,16 +2,33 @@
 
 import logging
 import shutil
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
+from time import time
 
 import sqlalchemy as sa
 
 from engine import failpoints
+from engine.dataset import READABLE, Location, Tidied, tidy
 from engine.desk import Desk, scratch_root
+from engine.errors import Conflict, NotFound
+from engine.exporting import downloads
 from engine.files import content_key, run_prefix
 from engine.ids import utcnow
 from engine.model import Run, Upload
-from engine.store import executors, idempotency, quotas, runs, uploads
+from engine.sandbox import Limits, call
+from engine.sheets import location
+from engine.store import (
+    companies,
+    endpoints,
+    errands,
+    executors,
+    idempotency,
+    quotas,
+    runs,
+    uploads,
+)
 from engine.store.database import transaction
 
 log = logging.getLogger(__name__)
@@ -20,6 +37,8 @@ log = logging.getLogger(__name__)
 SETTLED = timedelta(hours=1)
 #: An upload no run has used is kept so many times longer than a used one.
 UNUSED = 7
+#: So long after its undo window a sheet is looked at, in case no worker ran on the day.
+LATE = timedelta(days=7)
 #: In one go; the next go takes the rest.
 BATCH = 500
 
@@ -34,10 +53,14 @@ def collect(desk: Desk) -> None:
     drop_leftovers(desk, age=SETTLED, dead_seconds=desk.settings.dead_seconds)
     for upload in _finished_uploads(desk):
         _drop_upload(desk, upload)
+    _drop_errands(desk)
+    _tidy_sheets(desk)
     with transaction(desk.engine, "collect-keys") as c:
         idempotency.collect(c)
         quotas.collect(c)
+        endpoints.prune(c, before=utcnow() - timedelta(days=desk.settings.run_days))
     desk.files.sweep(older_seconds=86_400)
+    _sweep_downloads(desk)
 
 
 def drop_leftovers(desk: Desk, *, age: timedelta, dead_seconds: float) -> None:
@@ -58,6 +81,68 @@ def _sweep_scratch(desk: Desk, *, dead_seconds: float) -> None:
     for folder in root.iterdir():
         if folder.name not in living and folder.name != desk.executor:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _drop_errands(desk: Desk) -> None:
+    """Files of exports whose time is over, and in the end what is known of exports and deliveries."""
+    before = utcnow() - timedelta(days=desk.settings.run_days)
+    with desk.engine.begin() as c:
+        outdated = errands.outdated(c, limit=BATCH)
+        old = errands.finished(c, before=before, limit=BATCH)
+    for each in outdated:
+        desk.files.delete_prefix(run_prefix(each.partner, each.company, each.id))
+        with transaction(desk.engine, "collect-export") as c:
+            errands.forget_file(c, each.partner, each.id)
+    for each in old:
+        desk.files.delete_prefix(run_prefix(each.partner, each.company, each.id))
+        with transaction(desk.engine, "collect-errand") as c:
+            errands.remove(c, each.partner, each.id)
+
+
+def _tidy_sheets(desk: Desk) -> None:
+    """Compact what lies in many files, and let go of rows that can be undone no more."""
+    window = timedelta(days=desk.settings.undo_days)
+    with desk.engine.begin() as c:
+        due = companies.idle_since(c, since=utcnow() - window - LATE, before=utcnow() - window)
+        sheets = [
+            location(desk.settings, partner, company, sheet=sheet.id)
+            for partner, company in due
+            for sheet in companies.get(c, partner, company).sheets
+        ]
+    for sheet in sheets:
+        try:
+            tidy_sheet(desk, sheet, keep=window)
+        except (Conflict, NotFound):
+            # Another run wrote meanwhile, or nothing is there yet: the next round will do.
+            continue
+
+
+def tidy_sheet(desk: Desk, sheet: Location, *, keep: timedelta) -> Tidied:
+    """Compact and vacuum one sheet, in a child where it lies on this machine."""
+    folder = sheet.local
+    if folder is None:
+        return tidy(sheet, keep=keep)
+    if not folder.is_dir():
+        raise NotFound("the sheet has no rows yet")
+    scratch = scratch_root(desk.settings) / desk.executor / f"tidy-{folder.name}"
+    scratch.mkdir(parents=True, exist_ok=True)
+    limits = Limits(
+        folder=scratch, readable=READABLE, writable=(folder,), memory=4 << 30,
+        seconds=desk.settings.run_seconds,
+    )  # fmt: skip
+    try:
+        return call(partial(tidy, sheet, keep=keep), limits=limits)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _sweep_downloads(desk: Desk) -> None:
+    """Folders of files that were being made when their process ended."""
+    root = downloads(desk.settings)
+    for folder in root.iterdir() if root.is_dir() else ():
+        with suppress(FileNotFoundError):
+            if folder.stat().st_mtime < time() - desk.settings.run_seconds - 3_600:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _expired_runs(desk: Desk) -> list[Run]:

@@ -68,6 +68,7 @@ class Settings(BaseModel):
     upload_days: float = Field(default=1.0, gt=0)  #: after the end of the last run that used it
     run_days: float = Field(default=30.0, gt=0)
     export_days: float = Field(default=7.0, gt=0)
+    undo_days: float = Field(default=30.0, ge=1)  #: and how far back rows can be read
     llm_model: str = ""  #: litellm's name of a model, fall-backs by comma; empty: no LLM
     llm_key: SecretStr = SecretStr("")
     llm_url: str = ""

@@ -30,15 +30,19 @@ from engine.outbound import outbound
 from engine.phase import Advance, Context
 from engine.policy import Policy
 from engine.proposal import Decision
-from engine.settings import Settings
-from engine.store import companies, executors, plans, runs, uploads
+from engine.secrets import Keys
+from engine.settings import Settings, load_secrets
+from engine.store import companies, errands, executors, plans, runs, uploads
 from engine.store.database import is_busy, transaction
+from engine.store.errands import Errand
 from engine.store.migrate import migrate
 from engine.turns import take_turn
 
 log = logging.getLogger(__name__)
 
 NAME, QUEUE, TURN = "reknit", "runs", "turn"
+#: Exports and deliveries wait in a line of their own: a slow receiver holds no import up.
+ERRANDS, ERRAND = "errands", "errand"
 #: Recovery finds only workflows of the same version: change it when a waiting turn's arguments do.
 VERSION = "turns-1"
 #: More than engine.turns.MOST_CLAIMS, which closes the run in time.
@@ -154,27 +158,37 @@ class Work:
 
     def enqueue(self, c: sa.Connection, run: Run, later: float = 0) -> None:
         """The run's present turn waits for a worker, in the caller's transaction."""
-        options: dict[str, Any] = {
-            "queue_name": QUEUE,
-            "workflow_name": TURN,
-            "workflow_id": turn_id(run),
-            "queue_partition_key": run.partner,
-            "application_name": NAME,
-        }
+        options = _options(QUEUE, TURN, run, later)
         if run.priority:
             options["priority"] = run.priority
-        if later:
-            options["delay_seconds"] = later
         self.client.enqueue_in_transaction(c, options, run.partner, run.id, run.turn)  # type: ignore[arg-type]
+
+    def send(self, c: sa.Connection, errand: Errand, later: float = 0) -> None:
+        """The errand's present turn waits for a worker, in the caller's transaction."""
+        self.client.enqueue_in_transaction(
+            c, _options(ERRANDS, ERRAND, errand, later),  # type: ignore[arg-type]
+            errand.partner, errand.company, errand.id, errand.turn,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Let go of the queue; the engine stays open."""
         self.client.destroy()
 
 
-def turn_id(run: Run) -> str:
-    """The workflow of the run's present turn."""
-    return f"{run.id}:{run.turn}"
+def turn_id(of: Run | Errand) -> str:
+    """The workflow of its present turn."""
+    return f"{of.id}:{of.turn}"
+
+
+def _options(queue: str, workflow: str, of: Run | Errand, later: float) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "queue_name": queue,
+        "workflow_name": workflow,
+        "workflow_id": turn_id(of),
+        "queue_partition_key": of.partner,
+        "application_name": NAME,
+    }
+    return {**options, "delay_seconds": later} if later else options
 
 
 class Worker:
@@ -189,6 +203,12 @@ class Worker:
             executor=f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid4().hex[:8]}",
             advance=advance,
             enqueue=work.enqueue,
+        )
+        self.courier = Courier(
+            desk=self.desk,
+            seals=Keys.from_ring(load_secrets(work.settings).every("seal")),
+            outbound=outbound(work.settings),
+            enqueue=work.send,
         )
         self._threads: list[threading.Thread] = []
 
@@ -214,14 +234,19 @@ class Worker:
         def take(partner: str, run: str, turn: int) -> None:
             take_turn(self.desk, partner, run, turn=turn)
 
+        @DBOS.workflow(name=ERRAND, max_recovery_attempts=MOST_RECOVERIES)
+        def do(partner: str, company: str, errand: str, turn: int) -> None:
+            go(self.courier, partner, company, errand, turn=turn)
+
         DBOS.launch()
-        DBOS.register_queue(
-            QUEUE,
-            worker_concurrency=settings.slots,
-            partition_worker_concurrency=settings.partner_slots,
-            polling_interval_sec=settings.poll_seconds,
-            on_conflict="always_update",
-        )
+        for queue in (QUEUE, ERRANDS):
+            DBOS.register_queue(
+                queue,
+                worker_concurrency=settings.slots,
+                partition_worker_concurrency=settings.partner_slots,
+                polling_interval_sec=settings.poll_seconds,
+                on_conflict="always_update",
+            )
         self._every(settings.heartbeat_seconds, self._reap)
         self._every(settings.sweep_seconds, self._sweep)
         self._every(settings.collect_seconds, self._collect)
@@ -297,7 +322,11 @@ class Worker:
             living = set(executors.living(c, seconds=self.work.settings.dead_seconds)) | {
                 self.desk.executor
             }
-            silent = runs.untouched(c, seconds=2 * self.work.settings.dead_seconds)
+            seconds = 2 * self.work.settings.dead_seconds
+            silent: list[Run | Errand] = [
+                *runs.untouched(c, seconds=seconds),
+                *errands.untouched(c, seconds=seconds),
+            ]
         flows = {
             flow.workflow_id: flow
             for flow in self.work.client.list_workflows(
@@ -305,17 +334,20 @@ class Worker:
                 load_input=False, load_output=False,
             )
         } if silent else {}  # fmt: skip
-        for run in silent:
-            flow = flows.get(turn_id(run))
+        for each in silent:
+            flow = flows.get(turn_id(each))
             if flow is not None and flow.status in ("ENQUEUED", "DELAYED"):
                 continue
             if flow is not None and flow.status == "PENDING":
                 if flow.executor_id is not None and flow.executor_id not in living:
                     self._recover([flow.executor_id])
-                if flow.executor_id != self.desk.executor or run.id in self.desk.working:
+                if flow.executor_id != self.desk.executor or each.id in self.desk.working:
                     continue
             failpoints.hit("sweep:found")
-            abandoned(self.desk, run)
+            if isinstance(each, Run):
+                abandoned(self.desk, each)
+            else:
+                courier.abandoned(self.courier, each)
 
     def _collect(self) -> None:
         """Retention, of the queue's own entries too: DBOS keeps them for ever."""

@@ -16,12 +16,14 @@ from api.operations import op, signed
 from api.routes.runs import report_of
 from api.routes.uploads import granted
 from api.schemas.bodies import Page
+from api.schemas.errands import expired
 from api.schemas.runs import CellBody, FilesBody, ReportBody, counts_body, file_body
 from engine import signatures
-from engine.errors import NotFound
-from engine.ids import utcnow
+from engine.errors import Expired, NotFound
+from engine.ids import Kind, utcnow
 from engine.model import Artifact, Run, Scope
-from engine.store import audit, runs
+from engine.store import audit, errands, runs
+from engine.store.errands import Errand
 
 router = APIRouter(tags=["reports"])
 
@@ -75,7 +77,12 @@ def list_run_files(run_id: str, here: Here, by: By) -> Response:
         run = run_of(c, by, run_id)
         found = shown_files(c, run)
     body = FilesBody(
-        data=[file_body(each, run=run.id, download_url=_url(here, run, each)) for each in found]
+        data=[
+            file_body(
+                each, run=run.id, download_url=signed_url(here, run.partner, run.id, each.name)
+            )
+            for each in found
+        ]
     )
     return Response(body.model_dump_json(), media_type="application/json")
 
@@ -108,10 +115,13 @@ def download_run_file(
 def download_signed(
     run_id: str, name: Annotated[str, Path(max_length=300)], request: Request, here: Here
 ) -> Response:
-    """The same by a signed URL, for browsers and tools without a key."""
+    """A run's file or an export's by a signed URL, for browsers and tools without a key."""
     allowed = granted(here, "GET", request)
     with here.database.begin() as c:
-        artifact = _named(c, runs.get(c, allowed.partner, run_id), name)
+        if run_id.startswith(f"{Kind.EXPORT}_"):
+            artifact = file_of(errands.get(c, allowed.partner, run_id))
+        else:
+            artifact = _named(c, runs.get(c, allowed.partner, run_id), name)
     return download(request, here.files, artifact, name=artifact.name.replace("/", "-"))
 
 
@@ -131,11 +141,19 @@ def _named(c: sqlalchemy.Connection, run: Run, name: str) -> Artifact:
     raise NotFound(f"run {run.id} has no file {name!r}")
 
 
-def _url(here: Services, run: Run, artifact: Artifact) -> str:
-    path = f"/v1/downloads/{run.id}/{artifact.name}"
-    allowed = signatures.grant(
-        "GET", path, partner=run.partner, now=utcnow(), seconds=DOWNLOAD_SECONDS
-    )
+def file_of(export: Errand) -> Artifact:
+    """The file; Expired when it is gone, NotFound when it was never there."""
+    if expired(export):
+        raise Expired(f"the file of export {export.id} is not kept any more; ask for it again")
+    if export.file is None:
+        raise NotFound(f"export {export.id} is {export.status} and has no file")
+    return export.file
+
+
+def signed_url(here: Services, partner: str, of: str, name: str) -> str:
+    """Where that file of a run or export can be fetched without a key, for a while."""
+    path = f"/v1/downloads/{of}/{name}"
+    allowed = signatures.grant("GET", path, partner=partner, now=utcnow(), seconds=DOWNLOAD_SECONDS)
     base = here.settings.public_url.rstrip("/")
     return f"{base}{path}?{signatures.sign(here.secrets, allowed)}"
 

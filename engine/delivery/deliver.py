@@ -18,7 +18,7 @@ from engine.delivery.destination import (
 from engine.delivery.http import open_http
 from engine.delivery.postgres import open_postgres
 from engine.delivery.s3 import upload
-from engine.errors import DeliveryFailed
+from engine.errors import CanaryRefused
 from engine.outbound import Outbound
 
 _POSTGRES_BATCH = 5_000
@@ -36,8 +36,8 @@ def deliver(
     """Send every row once, going on from `cursors` (rows done by sheet).
 
     A row that was sent but whose cursor was not kept is sent again: PostgreSQL updates it in
-    place, an HTTP receiver sees the same webhook-id. DeliveryFailed when a canary is refused or
-    the destination cannot be reached.
+    place, an HTTP receiver sees the same webhook-id. CanaryRefused when a first row is refused,
+    DeliveryFailed when the destination cannot be reached.
     """
     done = dict(cursors or {})
     if isinstance(destination, S3Destination):
@@ -75,7 +75,7 @@ def _canary(
         results = send(0, rows)
     for result in results:
         if not result.ok:
-            raise DeliveryFailed(
+            raise CanaryRefused(
                 f"the first row of sheet {load.sheet} (row {result.id}) was refused: "
                 f"{result.message}; nothing else was sent"
             )

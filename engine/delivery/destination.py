@@ -1,17 +1,20 @@
 """Where rows go, as documents with their credentials, and what is said about each row."""
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, TypeAdapter
+from pydantic import Field, SecretStr, TypeAdapter, field_validator
 
 from engine.secrets import Keys, open_sealed, seal
 from plans.document import Document
 
 Row = dict[str, Any]
+
+_LEAST_SECRET = 24
 
 _Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
@@ -39,6 +42,18 @@ class HttpDestination(Document):
     url: Annotated[str, Field(max_length=2_048)]
     secret: SecretStr  #: `whsec_` and base64
     batch: Annotated[int, Field(ge=1, le=1_000)] = 100
+
+    @field_validator("secret")
+    @classmethod
+    def _signs(cls, value: SecretStr) -> SecretStr:
+        prefix, text = value.get_secret_value()[:6], value.get_secret_value()[6:]
+        try:
+            key = base64.b64decode(text, validate=True)
+        except ValueError:
+            key = b""
+        if prefix != "whsec_" or len(key) < _LEAST_SECRET:
+            raise ValueError("a secret is `whsec_` and at least 24 bytes in base64")
+        return value
 
 
 class S3Destination(Document):

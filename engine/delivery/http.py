@@ -19,8 +19,8 @@ from engine.errors import DeliveryFailed
 from engine.outbound import Outbound, Reply, post
 from engine.webhooks import judged, signed_headers
 
-#: Waits before the second and later attempts.
-WAITS = (1.0, 4.0, 15.0, 60.0)
+#: Waits before the second and later attempts; who delivers tries again, later.
+WAITS = (1.0, 4.0, 15.0)
 
 #: A receiver may not make us wait longer.
 _MOST = timedelta(seconds=120)

@@ -1,6 +1,7 @@
 """Companies and their sheets."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -143,6 +144,16 @@ def erase(c: sa.Connection, partner: str, company: str) -> None:
         raise ActiveRun(active)
     mine = (companies.c.partner == partner, companies.c.id == company)
     c.execute(sa.delete(companies).where(*mine))
+
+
+def idle_since(c: sa.Connection, *, since: datetime, before: datetime) -> list[tuple[str, str]]:
+    """Partner and company of every run that ended in that time, unless another one goes on there."""
+    busy = sa.select(runs.c.company).where(runs.c.status.in_(ACTIVE))
+    query = sa.select(runs.c.partner, runs.c.company).where(
+        runs.c.finished_at >= since, runs.c.finished_at < before, runs.c.company.not_in(busy)
+    )
+    found = c.execute(query.distinct().execution_options(across_partners=True))
+    return [(row.partner, row.company) for row in found]
 
 
 def _one(c: sa.Connection, partner: str, which: sa.ColumnElement[bool], word: str) -> Company:

@@ -167,6 +167,13 @@ def replay(
     return len(chosen)
 
 
+def prune(c: sa.Connection, *, before: datetime) -> int:
+    """Forget deliveries of every partner that ended and were made before that time; how many."""
+    over = (deliveries.c.due_at.is_(None), deliveries.c.created_at < before)
+    statement = sa.delete(deliveries).where(*over).execution_options(across_partners=True)
+    return int(c.execute(statement).rowcount)
+
+
 def _mine(partner: str, endpoint: str) -> tuple[sa.ColumnElement[bool], ...]:
     return endpoints.c.partner == partner, endpoints.c.id == endpoint
 

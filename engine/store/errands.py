@@ -1,6 +1,6 @@
 """Errands: a company's rows fetched into a file (an export) or brought to a destination (a delivery)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -246,11 +246,9 @@ def untouched(c: sa.Connection, *, seconds: float) -> list[Errand]:
     return [_errand(row) for row in rows]
 
 
-def over(
-    c: sa.Connection, *, before: datetime, kinds: Collection[Kind], limit: int
-) -> list[Errand]:
-    """Errands of every partner that ended before that time, their files still there or not."""
-    query = sa.select(errands).where(errands.c.kind.in_(kinds), errands.c.finished_at < before)
+def finished(c: sa.Connection, *, before: datetime, limit: int) -> list[Errand]:
+    """Errands of every partner that ended before that time."""
+    query = sa.select(errands).where(errands.c.finished_at < before)
     rows = c.execute(query.limit(limit).execution_options(across_partners=True))
     return [_errand(row) for row in rows]
 

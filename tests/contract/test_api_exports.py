@@ -12,13 +12,10 @@ from typing import Any
 import httpx
 import polars
 import pytest
-import sqlalchemy as sa
 from serving import Deployment, company, deployment, planned
-from sheets import bring
+from stored import fill
 
 from engine.ids import Kind, new_id
-from engine.sheets import location
-from engine.store.tables import sheets
 
 FIRST, SECOND = new_id(Kind.RUN), new_id(Kind.RUN)
 PEOPLE = [
@@ -48,17 +45,6 @@ def export(
     made = company(client, name="Acmé")
     fill(there, made, tmp_path_factory.mktemp("in"), run=FIRST, rows=PEOPLE, tags=("gold",))
     return f"/v1/companies/{made['id']}/sheets/contacts/export"
-
-
-def fill(
-    there: Deployment, made: dict[str, Any], folder: Path, *, run: str, rows: Any, **more: Any
-) -> None:
-    """Bring rows into the company's only sheet."""
-    query = sa.select(sheets).where(sheets.c.id == made["sheets"][0]["id"])
-    with there.services.database.begin() as c:
-        row = c.execute(query.execution_options(across_partners=True)).one()
-    place = location(there.services.settings, row.partner, row.company, sheet=row.id)
-    bring(place, folder, run, rows, **more)
 
 
 def test_every_format_holds_every_row(client: httpx.Client, export: str) -> None:

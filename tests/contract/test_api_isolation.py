@@ -6,7 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from receivers import SECRET
 from serving import Deployment, company, deployment, planned, post, uploaded
+from stored import fill
 
 from api.openapi import operations
 from engine.ids import Kind, new_id
@@ -27,7 +29,7 @@ def there(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def mine(there: Deployment) -> dict[str, str]:
+def mine(there: Deployment, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """One of everything, of one partner."""
     client = there.client()
     plan = planned(client)
@@ -36,6 +38,12 @@ def mine(there: Deployment) -> dict[str, str]:
     webhook = post(client, "/v1/webhooks", {"url": "https://partner.example/in"})
     body = {"files": [{"upload_ref": upload}]}
     run = post(client, f"/v1/companies/{made['id']}/imports", body)
+    fill(there, made, tmp_path_factory.mktemp("in"), run=run["id"], rows=[{"email": "a@x.io"}])
+    export = post(client, f"/v1/companies/{made['id']}/exports", {"sheet": "contacts"})
+    place = {"kind": "http", "url": "https://partner.example/rows", "secret": SECRET}
+    destination = post(client, "/v1/destinations", {"name": "ours", "destination": place})
+    told = {"destination": destination["id"]}
+    delivery = post(client, f"/v1/companies/{made['id']}/deliveries", told)
     deliveries = client.get(f"/v1/webhooks/{webhook['id']}/deliveries").json()["data"]
     return {
         "company_id": made["id"],
@@ -49,6 +57,11 @@ def mine(there: Deployment) -> dict[str, str]:
         "key_id": client.get("/v1/me").json()["id"],
         "name": "contacts",
         "sheet_id": made["sheets"][0]["id"],
+        "sheet": "contacts",
+        "format": "csv",
+        "export_id": export["id"],
+        "destination_id": destination["id"],
+        "rows_delivery_id": delivery["id"],
     }
 
 
@@ -59,6 +72,8 @@ def stranger(there: Deployment) -> httpx.Client:
 
 def ask(client: httpx.Client, method: str, path: str, operation: dict, ids: dict) -> httpx.Response:
     """The operation with its example as the body; `before` and `after` where a diff asks for them."""
+    if "/companies/{company_id}/deliveries" in path:
+        ids = {**ids, "delivery_id": ids["rows_delivery_id"]}
     url = re.sub(r"{(\w+)}", lambda found: ids[found[1]], path)
     body = operation.get("requestBody", {}).get("content", {})
     query = {"before": 1, "after": 1} if path.endswith("/diff") else {}
@@ -120,7 +135,7 @@ def test_an_id_of_another_partner_inside_a_request_is_not_there(there, mine, met
 
 
 def test_lists_show_only_ones_own(stranger, mine):
-    for path in ("companies", "sources", "templates", "plans", "runs", "webhooks"):
+    for path in ("companies", "sources", "templates", "plans", "runs", "webhooks", "destinations"):
         assert stranger.get(f"/v1/{path}").json()["data"] == [], path
     assert mine["key_id"] not in stranger.get("/v1/keys").text
     assert mine["company_id"] not in stranger.get("/v1/audit").text
