@@ -32,7 +32,15 @@ class Kind(StrEnum):
 
 def new_id(kind: Kind) -> str:
     """Prefix and ULID: 48 bits of milliseconds, 80 random bits; later ids sort later."""
-    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return _identifier(kind, (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80))
+
+
+def earliest(kind: Kind, at: datetime) -> str:
+    """Not an id, but what no id of that time sorts before."""
+    return _identifier(kind, int(at.timestamp() * 1000) << 80)
+
+
+def _identifier(kind: Kind, number: int) -> str:
     return f"{kind}_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 

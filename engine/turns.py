@@ -6,8 +6,9 @@ nobody; the last transaction happens once, because only the latest claim may mak
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -21,7 +22,7 @@ from engine.desk import Desk, Stop, scratch_root
 from engine.endings import end_badly, fail, keep
 from engine.errors import Canceled, Conflict, NotFound
 from engine.files import content_key, result_key
-from engine.ids import folder_name
+from engine.ids import folder_name, utcnow
 from engine.model import Artifact, Confirmed, FailureCode, Progress, Run, RunKind
 from engine.phase import Context, Input
 from engine.replays import rejects
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 #: A turn whose worker died that often is not tried again: its file kills workers.
 MOST_CLAIMS = 3
+#: So long no other run reads it either; a reader that was mended meanwhile may try it after.
+QUARANTINE = timedelta(days=1)
 
 
 def take_turn(desk: Desk, partner: str, run: str, *, turn: int) -> None:
@@ -103,6 +106,9 @@ def _work(desk: Desk, run: Run, stop: Stop) -> Callable[[], None]:
             if stop():
                 raise Canceled
             context = _context(desk, run, folder, stop)
+            if past := _poisonous(desk, run, [each.digest for each in context.inputs]):
+                message = f"its file crashed every worker in run {past} and is not read again today"
+                return lambda: fail(desk, run, FailureCode.QUARANTINED, message)
             failpoints.hit("turn:before-advance")
             made = undone(desk, context) if run.kind is RunKind.UNDO else desk.advance(context)
             failpoints.hit("turn:after-advance")
@@ -113,6 +119,16 @@ def _work(desk: Desk, run: Run, stop: Stop) -> Callable[[], None]:
         # Bound now: the name is gone when the answer is called.
         fault = error
         return lambda: end_badly(desk, run, stop, fault)
+
+
+def _poisonous(desk: Desk, run: Run, digests: Sequence[str]) -> str | None:
+    """A run of the same partner that these very bytes brought into quarantine a short time ago."""
+    with desk.engine.begin() as c:
+        for past in runs.quarantined(c, run.partner, since=utcnow() - QUARANTINE):
+            known = [uploads.get(c, run.partner, each).digest for each in past.uploads]
+            if known and set(known) <= set(digests):
+                return past.id
+    return None
 
 
 @contextmanager

@@ -9,12 +9,13 @@ import sqlalchemy as sa
 
 from engine.accounting import Accounting
 from engine.errors import ActiveRun, Canceled, Conflict, NotFound, Superseded
-from engine.ids import Kind, new_id, utcnow
+from engine.ids import Kind, earliest, new_id, utcnow
 from engine.model import (
     ACTIVE,
     ENDED,
     TRANSITIONS,
     Artifact,
+    FailureCode,
     PlanVersionRecord,
     Progress,
     Run,
@@ -315,6 +316,13 @@ def untouched(c: sa.Connection, *, seconds: float, limit: int = 500) -> list[Run
     query = sa.select(runs).where(runs.c.status.in_(waiting), runs.c.updated_at < before)
     query = query.order_by(runs.c.updated_at).limit(limit)
     return [_record(row) for row in c.execute(query.execution_options(across_partners=True))]
+
+
+def quarantined(c: sa.Connection, partner: str, *, since: datetime) -> list[Run]:
+    """The partner's runs of that time and later whose files killed their workers."""
+    mine = (runs.c.partner == partner, runs.c.id >= earliest(Kind.RUN, since))
+    query = sa.select(runs).where(*mine, runs.c.error_code == FailureCode.QUARANTINED)
+    return [_record(row) for row in c.execute(query)]
 
 
 def finished(

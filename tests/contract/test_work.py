@@ -10,9 +10,10 @@ from worker import ended, fast, submit, working
 
 from engine.errors import AlreadyDecided, Conflict, ProposalChanged
 from engine.files import open_files, run_prefix
+from engine.ids import utcnow
 from engine.model import Event, FailureCode, Run, RunStatus, Width
 from engine.proposal import Decision, Verdict
-from engine.store import companies, events, executors, plans, proposals, runs
+from engine.store import companies, events, executors, plans, proposals, runs, uploads
 from engine.store.database import open_database
 from engine.work import QUEUE, Work, turn_id
 
@@ -236,6 +237,39 @@ def test_a_turn_that_kills_its_workers_is_quarantined(work: Work, world: World) 
             runs.claim(c, world.partner.id, run.id, turn=1, executor=f"dead {number}")
     done = ended(work, run)
     assert (done.status, done.error_code) == (RunStatus.FAILED, FailureCode.QUARANTINED)
+
+
+def test_a_file_in_quarantine_is_read_by_no_other_run(work: Work, world: World) -> None:
+    poison, harmless = sent(work, world, b"a\n1\n"), sent(work, world, b"a\n2\n")
+    runs_of = [submitted(work, world, poison, crash=True), submitted(work, world, poison)]
+    runs_of += [submitted(work, world, harmless), submitted(work, world, harmless, poison)]
+    failed = (RunStatus.FAILED, FailureCode.QUARANTINED)
+    assert [(each.status, each.error_code) for each in runs_of] == [
+        failed, failed, (RunStatus.COMPLETED, None), failed,
+    ]  # fmt: skip
+    assert runs_of[0].id in (runs_of[1].error_message or "")
+    assert runs_of[1].claim == 1
+
+
+def sent(work: Work, world: World, content: bytes) -> str:
+    """Upload the same bytes anew; the upload's id."""
+    stored = open_files(work.settings).put_content(world.partner.id, world.company.id, [content])
+    with work.engine.begin() as c:
+        up = uploads.add(
+            c, world.partner.id, company=world.company.id, name="x.csv", content_type="text/csv",
+            size=stored.size, valid_until=utcnow(),
+        )  # fmt: skip
+        uploads.stored(c, world.partner.id, up.id, digest=stored.digest, size=stored.size)
+    return up.id
+
+
+def submitted(work: Work, world: World, *used: str, **options: object) -> Run:
+    """A run over these uploads, once it ended."""
+    with work.engine.begin() as c:
+        run = work.submit(
+            c, world.partner.id, company=world.company.id, used=used, options=options, actor="x"
+        )
+    return ended(work, run)
 
 
 def test_a_turn_whose_workflow_is_gone_is_swept_up(work: Work, world: World) -> None:

@@ -1,10 +1,11 @@
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from engine.ids import Kind, folder_name, new_id
+from engine.ids import Kind, earliest, folder_name, new_id, utcnow
 from engine.settings import SettingsInvalid, from_environment, load_secrets
 
 GOOD = base64.b64encode(bytes(range(32))).decode()
@@ -60,5 +61,7 @@ def test_a_rotated_ring_signs_with_the_first_and_knows_all() -> None:
 def test_ids_of_later_milliseconds_sort_later() -> None:
     assert new_id(Kind.RUN).startswith("run_")
     assert len({new_id(Kind.RUN) for _ in range(1_000)}) == 1_000
+    assert earliest(Kind.RUN, utcnow() - timedelta(seconds=1)) < new_id(Kind.RUN)
+    assert new_id(Kind.RUN) < earliest(Kind.RUN, utcnow() + timedelta(seconds=1))
     assert len(folder_name(new_id(Kind.UPLOAD))) == 32
     assert set(folder_name(new_id(Kind.UPLOAD))) <= set("0123456789abcdef")
