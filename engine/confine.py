@@ -61,9 +61,14 @@ def refuse_programs_and_sockets() -> None:
     sys.addaudithook(hook)
 
 
+def landlock() -> int:
+    """The version of the kernel's Landlock; below 1 it cannot keep a child from other files."""
+    return int(_LIBC.syscall(_CREATE_RULESET, None, 0, 1))
+
+
 def restrict_files(*, writable: Iterable[Path], readable: Iterable[Path]) -> bool:
     """Allow only these trees (and Python's own) from now on; False where the kernel cannot."""
-    abi = _LIBC.syscall(_CREATE_RULESET, None, 0, 1)
+    abi = landlock()
     if abi < 1:
         return False
     everything = (1 << _ALL_BY_ABI.get(abi, 16)) - 1

@@ -63,7 +63,7 @@ def migrate() -> None:
 
 @click.command("doctor")
 def doctor() -> None:
-    """Check settings, database, files, disk and versions; exit code 1 when something is wrong."""
+    """Check settings, database, files, disk, versions and confinement; exit code 1: look at it."""
     from engine.settings import SettingsInvalid, from_environment
 
     try:
@@ -90,6 +90,7 @@ def _checks(settings: "Settings") -> Iterator[tuple[str, Callable[[], str]]]:
     yield "workers", lambda: _workers(settings)
     yield "files", lambda: _files(settings)
     yield "disk", lambda: _disk(settings)
+    yield "confinement", _confinement
 
 
 def _versions() -> str:
@@ -157,6 +158,18 @@ def _disk(settings: "Settings") -> str:
     if free < settings.min_free_bytes:
         raise RuntimeError(f"only {free >> 20} MiB free; uploads are refused")
     return f"{free >> 30} GiB free in {settings.data_dir}"
+
+
+def _confinement() -> str:
+    from engine.confine import landlock
+
+    abi = landlock()
+    if abi < 1:
+        raise RuntimeError(
+            "this kernel has no Landlock (Linux 5.13): a child that a file takes over could read "
+            "what this user may read"
+        )
+    return f"children see their own files only (Landlock {abi}), no network, no other program"
 
 
 def register(root: click.Group) -> None:
