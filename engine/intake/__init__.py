@@ -110,9 +110,9 @@ def _tables(
     elif found is Format.PARQUET:
         yield stage_parquet(reading)
     elif found is Format.CSV:
-        yield stage_delimited(reading)
+        yield from stage_delimited(reading)
     else:
-        yield stage_json(reading)
+        yield from stage_json(reading)
 
 
 def _report(progress: Report, file: File, done: int) -> None:

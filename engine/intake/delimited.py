@@ -9,7 +9,7 @@ from engine.intake.dialect import Detected
 from engine.intake.encoding import Encoding
 from engine.intake.parse import Dialect, Record, parse
 from engine.intake.plain import stage_plain
-from engine.intake.rows import Reading, stage_rows
+from engine.intake.rows import Reading, stage_tables
 from engine.intake.scan import NotPlain
 from engine.intake.source import ReadCode, ReadNote, Staged, View
 from plans.plan import Read
@@ -21,8 +21,8 @@ MAX_CONTROL = 0.05
 WRAPPED = "every line is quoted as a whole"
 
 
-def stage_delimited(reading: Reading) -> Staged:
-    """Read one text file."""
+def stage_delimited(reading: Reading) -> Iterator[Staged]:
+    """Read one text file: mostly one table."""
     with reading.file.path.open("rb") as file:
         head = file.read(SAMPLE)
     whole = len(head) < SAMPLE
@@ -47,7 +47,7 @@ def stage_delimited(reading: Reading) -> Staged:
     if chosen.wrapped:
         return _stage_carefully(reading, found, chosen.dialect, WRAPPED, wrapped=True)
     try:
-        return stage_plain(reading, found, chosen.dialect, sample, newline)
+        return iter([stage_plain(reading, found, chosen.dialect, sample, newline)])
     except NotPlain as why:
         return _stage_carefully(reading, found, chosen.dialect, str(why))
 
@@ -94,16 +94,16 @@ def _views(
 
 def _stage_carefully(
     reading: Reading, found: Encoding, used: Dialect, why: str, *, wrapped: bool = False
-) -> Staged:
+) -> Iterator[Staged]:
     seen = _Seen(reading.report)
     lines = seen.watch(encoding.lines(reading.file.path, found))
     if wrapped:
         outer = parse(lines, Dialect(delimiter=","), longest=reading.limits.record)
         lines = (each.cells[0] + "\n" for each in outer)
     records: Iterator[Record] = parse(lines, used, longest=reading.limits.record)
-    staged = stage_rows(records, reading)
-    notes = [ReadNote(code=ReadCode.SLOW_PATH, message=f"read with care: {why}"), *seen.notes()]
-    return _add_notes(staged, notes)
+    slow = ReadNote(code=ReadCode.SLOW_PATH, message=f"read with care: {why}")
+    for staged in stage_tables(records, reading):
+        yield _add_notes(staged, [slow, *seen.notes()])
 
 
 def _add_notes(staged: Staged, notes: list[ReadNote]) -> Staged:

@@ -22,7 +22,7 @@ def stage_parquet(reading: Reading) -> Staged:
         file = pq.ParquetFile(reading.file.path)
         names = tuple(file.schema_arrow.names)
         region = Region(header=(), first=0, width=len(names), columns=names)
-        return stage_rows(_records(file), reading, region=region)
+        return stage_rows(_records(file), reading, region=region)[0]
     except (pa.ArrowException, OSError) as error:
         message = f"the Parquet file is damaged: {str(error)[:200]}"
         raise reading.file.error(SourceCode.INVALID_FORMAT, message) from None

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from engine.intake import encoding, table
+from engine.intake import encoding, table, turned
 from engine.intake.encoding import Encoding
 from engine.intake.parse import Dialect, Record, parse
 from engine.intake.rows import HEAD, Reading, blank, check, shown, source, units_between
@@ -26,6 +26,8 @@ def stage_plain(
         reading, found = _transcoded(reading, found)
     records = list(islice(parse(io.StringIO(sample, newline=""), used), HEAD))
     cells = [each.cells for each in records]
+    if turned.lies(cells, reading.read.transposed):
+        raise NotPlain("a table on its side")
     region = table.find(cells, reading.read)
     reading = shown(reading, cells, region)
     check(region, [each.problem for each in records], reading)

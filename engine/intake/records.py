@@ -12,17 +12,17 @@ from typing import Any
 from engine.errors import SourceCode
 from engine.intake import encoding
 from engine.intake.parse import Record
-from engine.intake.rows import BAD_JSON, Reading, stage_rows
+from engine.intake.rows import BAD_JSON, Reading, stage_rows, stage_tables
 from engine.intake.source import Format, Staged
 from engine.intake.table import Region
 
 _DEPTH = 20
 
 
-def stage_json(reading: Reading) -> Staged:
+def stage_json(reading: Reading) -> Iterator[Staged]:
     """Two passes: the first finds the columns, the second writes the rows."""
     if reading.format is Format.JSON and (lists := _lists(reading)):
-        return stage_rows(iter(lists), reading)
+        return stage_tables(iter(lists), reading)
     columns: dict[str, None] = {}
     seen = 0
     for _, value, _ in _values(reading):
@@ -36,7 +36,7 @@ def stage_json(reading: Reading) -> Staged:
         code = SourceCode.NOT_A_TABLE if seen else SourceCode.EMPTY
         raise reading.file.error(code, "no object with members was found")
     region = Region(header=(), first=0, width=len(columns), columns=tuple(columns))
-    return stage_rows(_records(reading, tuple(columns)), reading, region=region)
+    return iter([stage_rows(_records(reading, tuple(columns)), reading, region=region)[0]])
 
 
 def _lists(reading: Reading) -> list[Record]:

@@ -7,11 +7,12 @@ from itertools import chain, islice
 from pathlib import Path
 
 from engine.errors import SourceCode
-from engine.intake import table, views
+from engine.intake import table, turned, views
 from engine.intake.cells import Cells
 from engine.intake.formats import File
 from engine.intake.limits import IntakeLimits
 from engine.intake.parse import STRAY, UNCLOSED, Record
+from engine.intake.several import Part
 from engine.intake.source import BrokenRow, Format, ReadCode, ReadNote, Source, Staged
 from engine.intake.staging import DELIMITER, Writer, index
 from engine.intake.table import Region
@@ -67,30 +68,40 @@ class _Count:
 
 
 def stage_rows(
-    records: Iterator[Record], reading: Reading, *, region: Region | None = None
-) -> Staged:
-    """Find the table among the records (or take the given one) and write it as canonical text."""
+    records: Iterator[Record],
+    reading: Reading,
+    *,
+    region: Region | None = None,
+    below: bool = False,
+) -> tuple[Staged, Iterator[Record] | None]:
+    """Find the table among the records (or take the given one) and write it as canonical text.
+
+    Also gives the records of the next table, where one begins. `below`: this is such a one.
+    """
     foot = 0 if region else None
     head = list(islice(records, HEAD))
     if region is None:
         cells = [each.cells for each in head]
-        region = table.find(cells, reading.read)
+        region = table.find(cells, reading.read, above=head[0].row - 1 if below else 0)
         reading = shown(reading, cells, region)
+        if below or region.end is not None:
+            region = table.narrowed(region, cells)
     check(region, [each.problem for each in head], reading)
-    body = chain(head[region.first :], records)
+    alone = foot == 0 or reading.read.header_row or reading.read.first_row
+    body = Part(chain(head[region.first :], records), region, alone=bool(alone))
     count = _Count()
     out = reading.out()
     with Writer(out, region.width, limit=reading.limits.inflated) as writer:
-        below = _write(body, region, writer, count, reading, foot=foot)
+        under = _write(body, region, writer, count, reading, foot=foot)
     shards = index(writer, reading.limits)
-    skipped = count.blank + len(count.headers) + len(below) + units_between(region)
+    skipped = count.blank + len(count.headers) + len(under) + units_between(region)
     if writer.records == 0 and count.broken and count.broken[0].code == UNCLOSED:
         raise unclosed(count.broken[0].line, reading)
-    return Staged(
+    staged = Staged(
         source=source(
             reading,
             region,
-            notes=_notes(count, below),
+            notes=[*_notes(count, under), *body.notes],
             read=writer.records + len(count.broken) + skipped,
             broken=len(count.broken),
             skipped=skipped,
@@ -100,9 +111,39 @@ def stage_rows(
         width=region.width,
         records=writer.records,
         shards=shards,
-        breaks=tuple(count.breaks) or ((0, region.first + 1),),
+        breaks=tuple(count.breaks) or ((0, region.above + region.first + 1),),
         broken=tuple(count.broken),
     )
+    return staged, body.rest
+
+
+def stage_tables(records: Iterator[Record], reading: Reading) -> Iterator[Staged]:
+    """Every table among the records, one below the other; one that lies on its side is turned."""
+    reading, left = _upright(records, reading)
+    staged, rest = stage_rows(left, reading)
+    yield staged
+    while rest is not None:
+        staged, rest = stage_rows(rest, reading, below=True)
+        yield staged
+
+
+def _upright(records: Iterator[Record], reading: Reading) -> tuple[Reading, Iterator[Record]]:
+    head = list(islice(records, turned.MOST + 1))
+    cells = [each.cells for each in head]
+    choice = turned.lies(cells, reading.read.transposed)
+    if choice is None:
+        return reading, chain(head, records)
+    facts = {**reading.facts}
+    facts["choices"] = (*reading.facts.get("choices", ()), choice)  # type: ignore[misc]
+    if choice.value == "false":
+        facts["views"] = views.of_turned(cells, list(turned.turned(cells)))
+        return replace(reading, facts=facts), iter(head)
+    facts["transposed"] = True
+    read = reading.read
+    if read.has_header is None and read.header_row is None:
+        read = read.model_copy(update={"has_header": True})
+    notes = (*reading.notes, turned.NOTE)
+    return replace(reading, facts=facts, notes=notes, read=read), turned.records(cells)
 
 
 def shown(reading: Reading, rows: Sequence[Cells], region: Region) -> Reading:
@@ -132,8 +173,8 @@ def source(
         size=reading.file.size,
         format=reading.format,
         member=reading.file.member,
-        header_rows=tuple(at + 1 for at in region.header),
-        first_row=region.first + 1,
+        header_rows=tuple(region.above + at + 1 for at in region.header),
+        first_row=region.above + region.first + 1,
         columns=region.columns,
         choices=choices,
         confidence=min((each.confidence for each in choices), default=1.0),
@@ -160,7 +201,7 @@ def check(region: Region, problems: Sequence[str], reading: Reading) -> None:
         raise file.error(SourceCode.TOO_MANY_COLUMNS, message)
     for at in region.header:
         if problems[at] == UNCLOSED:
-            raise unclosed(at + 1, reading)
+            raise unclosed(region.above + at + 1, reading)
     if reading.read.header_row and reading.read.header_row > len(problems):
         message = f"the header is said to be in row {reading.read.header_row}, below the last row"
         raise file.error(SourceCode.OPTION, message, "header_row")
@@ -196,7 +237,6 @@ def _write(
 ) -> list[Record]:
     """Write all but the records below the table; those are the answer."""
     waiting: deque[Record] = deque()
-    other = None if region.end is None else region.end + 1
     below: list[Record] = []
     last, keep = reading.read.last_row, max(FOOT, reading.read.footer_rows or 0)
     for record in body:
@@ -204,7 +244,7 @@ def _write(
             count.blank += 1
         elif is_header(record.cells, region):
             count.headers.append(record.row)
-        elif (last and record.row > last) or (other and record.row >= other):
+        elif last and record.row > last:
             below.append(record)
         elif record.problem and record.problem != STRAY:
             _add_broken(record, record.problem, count, reading)

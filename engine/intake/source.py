@@ -46,7 +46,8 @@ class ReadCode(StrEnum):
     MERGED = "merged_cells"  #: merged areas; the value stands in their first cell
     UNSURE = "unsure_reading"  #: another way to read the file is nearly as likely
     SLOW_PATH = "careful_reading"  #: the file needed the slow, careful reader
-    OTHER_TABLE = "other_table_in_file"  #: another table in the same sheet or file
+    OTHER_TABLE = "other_table_in_file"  #: another table below, staged as one of its own
+    TRANSPOSED = "transposed_table"  #: names down the first column; rows are the file's columns
     WRONG_EXTENSION = "wrong_extension"  #: the content is another format than the name says
 
 
@@ -101,6 +102,7 @@ class Source:
     columns: tuple[str, ...]  #: headers as they stand, several rows joined; "" when nameless
     choices: tuple[Choice, ...] = ()
     confidence: float = 1.0
+    transposed: bool = False  #: row numbers count the file's columns
     views: tuple[View, ...] = ()  #: not sure: as it was read, and as it may be meant
     notes: tuple[ReadNote, ...] = ()
     read: int  #: records below the header: staged + broken + skipped

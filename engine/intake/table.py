@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.intake import header as headers
 from engine.intake.cells import Cells, shape, trim
@@ -32,33 +32,34 @@ class Region:
     width: int
     columns: tuple[str, ...]
     end: int | None = None  #: first record of another table
+    above: int = 0  #: records of the file above the sampled ones
     choices: tuple[Choice, ...] = ()
     notes: tuple[ReadNote, ...] = ()
 
 
-def find(rows: Sequence[Cells], read: Read) -> Region:
-    """The region of the table among the first records of a file or sheet."""
+def find(rows: Sequence[Cells], read: Read, *, above: int = 0) -> Region:
+    """The region of the table among the first records of a file or sheet, `above` of them gone."""
     end = None if read.last_row or read.header_row or read.first_row else _other_table(rows)
     rows = rows[:end]
     width = _width(rows)
     header, first, sure = headers.locate(rows, width, read)
     notes = []
-    above = header[0] if header else first
-    if above:
+    if preamble := header[0] if header else first:
         message = "lines above the table"
-        notes.append(ReadNote(code=ReadCode.PREAMBLE, message=message, count=above, row=1))
+        notes.append(
+            ReadNote(code=ReadCode.PREAMBLE, message=message, count=preamble, row=above + 1)
+        )
     if header and read.first_row is None and headers.is_units(rows, first, width):
-        notes.append(ReadNote(code=ReadCode.UNITS_ROW, message="a row of units", row=first + 1))
+        notes.append(
+            ReadNote(code=ReadCode.UNITS_ROW, message="a row of units", row=above + first + 1)
+        )
         first += 1
-    if end is not None:
-        message = f"another table begins in row {end + 1}; say `header_row: {end + 1}` to read it"
-        notes.append(ReadNote(code=ReadCode.OTHER_TABLE, message=message, row=end + 1))
     names = [headers.fitted(rows[at], rows[first:], width) for at in header]
     width = max([width, *map(len, names)])
     columns = headers.columns_of(names, width)
     choice = Choice(
         what="header",
-        value=",".join(str(at + 1) for at in header) or "none",
+        value=",".join(str(above + at + 1) for at in header) or "none",
         confidence=round(sure, 3),
         given=any(
             each is not None
@@ -71,9 +72,16 @@ def find(rows: Sequence[Cells], read: Read) -> Region:
         width=width,
         columns=columns,
         end=end,
+        above=above,
         choices=(choice,),
         notes=(*notes, *headers.notes_of(header, columns)),
     )
+
+
+def narrowed(region: Region, rows: Sequence[Cells]) -> Region:
+    """Without the columns at the right that only another table of the sheet fills."""
+    used = max((len(trim(cells)) for cells in rows[: region.end]), default=region.width)
+    return replace(region, width=used, columns=region.columns[:used])
 
 
 def footer(rows: Sequence[tuple[int, Cells]], width: int) -> int:
@@ -117,12 +125,48 @@ def _width(rows: Sequence[Cells]) -> int:
     return max(width for width, count in counts.items() if count >= 0.8 * most)
 
 
+def opens(before: Sequence[Cells], ahead: Sequence[Cells]) -> bool:
+    """Whether below a gap names stand again, over other kinds of values than these names are."""
+    at = next((n for n, cells in enumerate(ahead[:4]) if len(trim(cells)) > 1), None)
+    before = [cells for cells in before if len(trim(cells)) > 1]
+    if at is None or at + 1 >= len(ahead) or len(before) < 3:
+        return False
+    names, below = [cell.strip() for cell in trim(ahead[at])], trim(ahead[at + 1])
+    named = all(shape(name) == "t" for name in names) and len({*names}) == len(names)
+    if not named or not 1 < len(below) <= len(names) or _all_text(below):
+        return False
+    wide = max(len(trim(cells)) for cells in before)
+    pairs = wide == 2 < len(names) and len(before) < FEW
+    again = any([cell.strip() for cell in trim(cells)] == names for cells in before)
+    return not pairs and not again and _typed_under(before, len(names))
+
+
+def _typed_under(rows: Sequence[Cells], width: int) -> bool:
+    """Whether a column of the rows holds values that no name looks like."""
+    for at in range(width):
+        kinds = Counter(shape(cells[at]) for cells in rows[1:] if at < len(cells))
+        del kinds[""]
+        if kinds and kinds["t"] <= 0.2 * kinds.total():
+            return True
+    return False
+
+
 def _other_table(rows: Sequence[Cells]) -> int | None:
-    """Where a second table begins: a header of another width, and rows as wide as it."""
+    """Where a second table begins: names below a gap, or a header of another width with rows as
+    wide as it.
+    """
     start = headers.first_filled(rows)
     above: Counter[int] = Counter()
-    for at in range(start, len(rows) - 2):
+    last = start
+    for at in range(start, len(rows) - 1):
         cells = rows[at]
+        if not trim(cells):
+            continue
+        if at > last + 1 and opens(rows[max(start, at - FEW) : at], rows[at : at + 6]):
+            return at
+        last = at
+        if at >= len(rows) - 2:
+            break
         usual, count = above.most_common(1)[0] if above else (len(cells), 0)
         # Pairs of names and values above a wider table are what is called a preamble.
         pairs = usual == 2 < len(cells) and count < FEW

@@ -61,6 +61,19 @@ def of_header(rows: Sequence[Cells], region: Region, read: Read) -> tuple[View, 
     )
 
 
+def of_turned(rows: Sequence[Cells], turned: Sequence[Cells]) -> tuple[View, ...]:
+    """The table as it is, and turned by a quarter."""
+    return tuple(
+        View(
+            read=Read(transposed=lies),
+            label="The names stand in the first " + ("column" if lies else "row"),
+            columns=tuple(shown[0]),
+            rows=tuple(map(tuple, shown[1 : ROWS + 1])),
+        )
+        for lies, shown in ((False, rows), (True, turned))
+    )
+
+
 def note(views: Sequence[View]) -> ReadNote:
     """Both readings in one sentence."""
     shown = " or: ".join(

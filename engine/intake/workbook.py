@@ -14,7 +14,7 @@ from engine.errors import SourceCode, SourceError
 from engine.intake.formats import File
 from engine.intake.parse import Record
 from engine.intake.prescan import Sheet, prescan
-from engine.intake.rows import Reading, stage_rows
+from engine.intake.rows import Reading, stage_tables
 from engine.intake.source import Choice, Format, ReadCode, ReadNote, Staged
 
 #: Excel keeps 15 digits; longer integers were rounded before they came here.
@@ -61,8 +61,9 @@ def _stage_all(sheets: Iterator[_Sheet], reading: Reading) -> Iterator[Staged]:
             notes=(*reading.notes, *sheet.notes),
         )
         try:
-            yield stage_rows(_records(sheet), of_sheet)
-            found += 1
+            for staged in stage_tables(_records(sheet), of_sheet):
+                yield staged
+                found += 1
         except SourceError as error:
             if error.code is not SourceCode.EMPTY:
                 place = f"sheet {sheet.name}"

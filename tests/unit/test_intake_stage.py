@@ -13,47 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
 import zstandard
+from small_files import codes, rows, staged, tables
 
 from engine.errors import SourceCode, SourceError
-from engine.intake import IntakeLimits, Staged, stage
-from engine.intake.parse import Dialect, parse
 from engine.intake.source import Format, ReadCode
-from plans.plan import Read
 
 PEOPLE = "name,age,mail\nJo,5,a@b.example\nMi,6,c@d.example\nZo,7,x@y.example\n"
-
-
-def staged(folder: Path, data: bytes | str, *, name: str = "a.csv", **read: object) -> Staged:
-    (only,) = tables(folder, data, name=name, **read)
-    return only
-
-
-def tables(
-    folder: Path, data: bytes | str, *, name: str = "a.csv", **read: object
-) -> tuple[Staged, ...]:
-    path = folder / "upload"
-    path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    return stage(
-        path, name=name, folder=folder, read=Read.model_validate(read), limits=IntakeLimits()
-    )
-
-
-def rows(table: Staged) -> list[tuple[int, list[str]]]:
-    """Source row and cells of every staged record, read back by the other reader."""
-    out = []
-    for shard in table.shards:
-        assert shard.end <= table.path.stat().st_size
-        text = table.path.read_bytes()[shard.start : shard.end].decode()
-        records = list(parse(io.StringIO(text, newline=""), Dialect(delimiter=table.delimiter)))
-        assert len(records) == shard.records
-        out += [(table.source_row(shard.first + at), each.cells) for at, each in enumerate(records)]
-    source = table.source
-    assert source.read == table.records + source.broken + source.skipped
-    return out
-
-
-def codes(table: Staged) -> set[ReadCode]:
-    return {note.code for note in table.source.notes}
 
 
 def test_a_plain_file_is_its_own_staging(tmp_path: Path) -> None:
@@ -201,14 +166,6 @@ def test_a_stray_quote_is_kept_as_text_and_told(tmp_path: Path) -> None:
 def test_a_lonely_cell_in_a_wide_table_is_broken(tmp_path: Path) -> None:
     table = staged(tmp_path, "a,b,c,d\n1,2,3,4\n5 6 7 8\n9,9,9,9\n1,1,1,1\n")
     assert [(each.row, each.code) for each in table.broken] == [(3, "too_few_cells")]
-
-
-def test_a_second_table_is_left_out_and_told(tmp_path: Path) -> None:
-    text = "name,age,day\nJo,5,x\nMi,6,y\nZo,7,z\ntown,zip\nBonn,53111\nKiel,24103\nUlm,89073\n"
-    table = staged(tmp_path, text)
-    assert table.records == 3
-    assert table.source.skipped == 4
-    assert ReadCode.OTHER_TABLE in codes(table)
 
 
 def test_a_list_of_lists_is_a_table_with_a_header(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import io
 import pytest
 
 from engine.intake import table
-from engine.intake.source import ReadCode
 from engine.intake.table import Region
 from plans.plan import Read
 
@@ -78,7 +77,6 @@ def test_a_second_table_of_another_width_ends_the_first() -> None:
     region = find("name,age,day\n" + ROWS + "town,zip\nBonn,53111\nKiel,24103\nUlm,89073\n")
     assert region.end == 4
     assert region.width == 3
-    assert ReadCode.OTHER_TABLE in {note.code for note in region.notes}
 
 
 FOOTERS = {
