@@ -39,17 +39,18 @@ SETTLED = timedelta(hours=1)
 UNUSED = 7
 #: So long after its undo window a sheet is looked at, in case no worker ran on the day.
 LATE = timedelta(days=7)
-#: In one go; the next go takes the rest.
+#: Looked up at a time.
 BATCH = 500
 
 
 def collect(desk: Desk) -> None:
     """Let go of everything whose time is over; safe to stop anywhere and to do twice."""
-    for run in _expired_runs(desk):
-        desk.files.delete_prefix(run_prefix(run.partner, run.company, run.id))
-        failpoints.hit("collect:files-gone")
-        with transaction(desk.engine, "collect-run") as c:
-            runs.expire(c, run.partner, run.id)
+    while expired := _expired_runs(desk):
+        for run in expired:
+            desk.files.delete_prefix(run_prefix(run.partner, run.company, run.id))
+            failpoints.hit("collect:files-gone")
+            with transaction(desk.engine, "collect-run") as c:
+                runs.expire(c, run.partner, run.id)
     drop_leftovers(desk, age=SETTLED, dead_seconds=desk.settings.dead_seconds)
     for upload in _finished_uploads(desk):
         _drop_upload(desk, upload)
@@ -65,11 +66,15 @@ def collect(desk: Desk) -> None:
 
 def drop_leftovers(desk: Desk, *, age: timedelta, dead_seconds: float) -> None:
     """Remove what turns that did not count left in the file store and on this machine's disk."""
-    with desk.engine.begin() as c:
-        settled = runs.finished(c, before=utcnow() - age, swept=False, limit=BATCH)
-    for run in settled:
-        _drop_orphans(desk, run)
+    while settled := _settled_runs(desk, age):
+        for run in settled:
+            _drop_orphans(desk, run)
     _sweep_scratch(desk, dead_seconds=dead_seconds)
+
+
+def _settled_runs(desk: Desk, age: timedelta) -> list[Run]:
+    with desk.engine.begin() as c:
+        return runs.finished(c, before=utcnow() - age, swept=False, limit=BATCH)
 
 
 def _sweep_scratch(desk: Desk, *, dead_seconds: float) -> None:

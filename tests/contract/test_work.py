@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -8,6 +9,8 @@ from dbos import DBOS
 from records import World, document, settle
 from worker import ended, fast, submit, working
 
+from engine import retention
+from engine.desk import Desk
 from engine.errors import AlreadyDecided, Conflict, ProposalChanged
 from engine.files import open_files, run_prefix
 from engine.ids import utcnow
@@ -249,6 +252,23 @@ def test_a_file_in_quarantine_is_read_by_no_other_run(work: Work, world: World) 
     ]  # fmt: skip
     assert runs_of[0].id in (runs_of[1].error_message or "")
     assert runs_of[1].claim == 1
+
+
+def test_leftovers_of_more_runs_than_one_look_finds_are_removed(
+    work: Work, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.retention.BATCH", 2)
+    files = open_files(work.settings)
+    made = [submitted(work, world) for _ in range(5)]
+    orphans = [f"{run_prefix(r.partner, r.company, r.id)}{32 * 'a'}" for r in made]
+    for key in orphans:
+        files.put(key, [b"of a turn that did not count"])
+    desk = Desk(
+        engine=work.engine, files=files, settings=work.settings, executor="check",
+        advance=lambda context: None, enqueue=work.enqueue,  # type: ignore[arg-type,return-value]
+    )  # fmt: skip
+    retention.drop_leftovers(desk, age=timedelta(0), dead_seconds=60)
+    assert [key for key in orphans if files.exists(key)] == []
 
 
 def sent(work: Work, world: World, content: bytes) -> str:
