@@ -51,6 +51,13 @@ def stored_rows(
     return download(request, here.files, file, name=file.name, more=more)
 
 
+def stored_file(here: Services, by: By, *, company: Company, wanted: Export) -> Artifact:
+    """The export's file, made unless it is there."""
+    found = snapshots(here.settings, company, wanted)
+    etag = tag(found, wanted)
+    return _there(here, company, etag) or _make(here, by, company, found, wanted, etag)
+
+
 def _there(here: Services, company: Company, etag: str) -> Artifact | None:
     with here.database.begin() as c:
         made = errands.made_before(c, company.partner, company=company.id, etag=etag)

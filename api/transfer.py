@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from api.cells import records
 from engine.files import Files
@@ -14,16 +14,10 @@ from engine.report.rows import FORMULA, PHONE
 _FORMULA, _PHONE = re.compile(FORMULA), re.compile(PHONE)
 
 
-def harmless(files: Files, artifact: Artifact, *, typed: Collection[str]) -> Iterator[bytes]:
-    """The file with an apostrophe before every text that starts like a formula.
-
-    Columns named in `typed` hold numbers or dates in canonical form and stay as they are.
-    """
-    kept: set[int] = set()
-    for number, (record, _) in enumerate(records(files, artifact, 0)):
-        if number == 0:
-            kept = {at for at, name in enumerate(record) if name in typed}
-        yield _line([each if at in kept else _safe(each) for at, each in enumerate(record)])
+def harmless(files: Files, artifact: Artifact) -> Iterator[bytes]:
+    """The file with an apostrophe before every text that starts like a formula."""
+    for record, _ in records(files, artifact, 0):
+        yield _line([_safe(each) for each in record])
 
 
 def gzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,10 +1,9 @@
 """The company's rows as files: its sheets as they are stored, or what its last run left over."""
 
-import zlib
-from collections.abc import Iterator, Mapping
-from io import RawIOBase
-from typing import IO, Annotated, Any, Literal, cast
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 import sqlalchemy
 from fastapi import APIRouter, Depends, Query, Request
@@ -12,27 +11,22 @@ from fastapi import Path as UrlPath
 from fastapi.responses import Response
 from pydantic import Field, ValidationError
 from pydantic_core import from_json
-from typing_extensions import Buffer
 
+from api.archives import zipped
 from api.auth import Caller
-from api.deps import By, Here, company_of
+from api.deps import By, Here, Services, company_of
 from api.downloads import download, streamed
 from api.errors import ApiError, Code, ProblemItem
 from api.operations import op
 from api.routes.reports import shown_files
 from api.schemas.bodies import NO_NUL, UrlCount
-from api.stored import stored_rows
+from api.stored import stored_file, stored_rows
 from api.transfer import gzipped, harmless
 from engine.errors import NotFound
 from engine.export import Format, Selection
 from engine.exporting import Export
-from engine.files import Files
-from engine.ids import utcnow
-from engine.model import Artifact, Company, Run, RunStatus, Scope
+from engine.model import Artifact, Company, Run, RunKind, RunStatus, Scope
 from engine.store import audit, plans, runs
-from plans.plan import SheetPlan
-from plans.template import FieldType
-from plans.versions import PlanVersion
 
 router = APIRouter(tags=["exports"])
 
@@ -40,18 +34,6 @@ EXPORT = Scope.EXPORTS_READ
 
 Filter = Literal["valid", "invalid", "all"]
 Word = Annotated[str, Field(max_length=200, pattern=NO_NUL)]
-
-#: Their canonical text is no formula, although a number may begin with a minus.
-HARMLESS_TYPES = frozenset(
-    {
-        FieldType.INTEGER,
-        FieldType.DECIMAL,
-        FieldType.BOOLEAN,
-        FieldType.DATE,
-        FieldType.DATETIME,
-        FieldType.TIME,
-    }
-)
 
 
 @router.get(
@@ -74,54 +56,49 @@ def export_sheet(
     ] = "none",
     compress: Annotated[Literal["none", "gzip"], Query()] = "none",
 ) -> Response:
-    """A sheet of the company's last completed run: valid rows by template, or rejected ones."""
+    """A sheet's stored rows, or the rows that the company's last completed run rejected."""
     with here.database.begin() as c:
         company = company_of(c, by, company_id)
-        run = _last_completed(c, by, company)
-        version = plans.version(c, by.partner, run.plan, number=run.plan_version).version
-        chosen = _sheet(company, version, sheet)
-        found = _exported(c, run, [chosen.name], filter)
+        name = sheet_named(company, sheet)
+        left = _rejected(c, by, company, [name]) if filter != "valid" else []
         _note(c, by, "company.exported", company_id)
-    title = f"{company.name}-{chosen.name}-{filter}"
+    wanted = Export(sheet=name, safe=safe != "none", gzip=compress == "gzip")
+    if filter == "valid":
+        return stored_rows(request, here, by, company=company, wanted=wanted)
+    title = f"{company.name}-{name}-{filter}"
     if filter == "all":
-        return _zip(here.files, found, title)
-    if not found:
-        raise NotFound(f"the last run left no {filter} rows of sheet {chosen.name!r}")
-    if safe == compress == "none":
-        return download(request, here.files, found[0], name=f"{title}.csv")
-    chunks = here.files.get(found[0].key)
-    if safe == "spreadsheet":
-        # The customer's own columns have no types that could be trusted.
-        typed = _typed(version, chosen) if filter == "valid" else frozenset()
-        chunks = harmless(here.files, found[0], typed=typed)
-    packed = compress == "gzip"
-    return streamed(
-        gzipped(chunks) if packed else chunks,
-        name=f"{title}.csv.gz" if packed else f"{title}.csv",
-        media_type="application/gzip" if packed else found[0].media_type,
-        records=found[0].records,
-    )
+        stored = _stored(here, by, company, [name], safe=wanted.safe)
+        return zipped(here.files, [*stored, *left], title=title)
+    if not left:
+        raise NotFound(f"the last run rejected no rows of sheet {name!r}")
+    return _left_over(request, here, left[0], wanted=wanted, title=title)
 
 
 @router.get(
     "/v1/companies/{company_id}/export.zip",
     response_class=Response,
-    **op(EXPORT, Code.NOT_FOUND),
+    **op(EXPORT, Code.NOT_FOUND, Code.RANGE_NOT_SATISFIABLE),
 )
 def export_workbook(
     company_id: str,
+    request: Request,
     here: Here,
     by: By,
     filter: Annotated[Filter, Query()] = "valid",
+    format: Annotated[Format, Query(description="Of the stored rows")] = Format.CSV,
+    safe: Annotated[Literal["none", "spreadsheet"], Query()] = "none",
 ) -> Response:
-    """Every sheet of the company's last completed run, one CSV each."""
+    """Every sheet with rows, one file each; `invalid` and `all` with what the last run rejected."""
     with here.database.begin() as c:
         company = company_of(c, by, company_id)
-        run = _last_completed(c, by, company)
-        version = plans.version(c, by.partner, run.plan, number=run.plan_version).version
-        found = _exported(c, run, [each.name for each in version.plan.sheets], filter)
+        names = [each.name for each in company.sheets]
+        left = _rejected(c, by, company, names) if filter != "valid" else []
         _note(c, by, "company.exported", company_id)
-    return _zip(here.files, found, f"{company.name}-{filter}")
+    if filter == "valid":
+        wanted = Export(format=format, safe=safe != "none")
+        return stored_rows(request, here, by, company=company, wanted=wanted)
+    stored = _stored(here, by, company, names, safe=safe != "none") if filter == "all" else []
+    return zipped(here.files, [*stored, *left], title=f"{company.name}-{filter}")
 
 
 class Wished:
@@ -217,88 +194,52 @@ def _selected(where: str | None, given: Mapping[str, Any]) -> Selection:
         ) from None
 
 
-def _last_completed(c: sqlalchemy.Connection, by: Caller, company: Company) -> Run:
-    done = runs.page(c, by.partner, limit=50, company=company.id, status=[RunStatus.COMPLETED])
-    for run in done:
-        if not run.dry_run:
-            return run
-    raise NotFound(f"company {company.id} has no completed run yet")
-
-
-def _sheet(company: Company, version: PlanVersion, wanted: str | None) -> SheetPlan:
-    """The plan's sheet meant by its name, its template's, or the id of the company's sheet."""
-    templates = {each.id: each.template for each in company.sheets}
-    names = {wanted, templates.get(wanted or "")}
-    sheets = version.plan.sheets
-    found = [each for each in sheets if wanted is None or names & {each.name, each.template}]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise NotFound(f"company {company.id} has no sheet {wanted!r}")
-    told = ", ".join(each.name for each in found)
-    raise ApiError(code=Code.VALIDATION_ERROR, detail=f"name one `sheet` of: {told}")
-
-
-def _typed(version: PlanVersion, sheet: SheetPlan) -> frozenset[str]:
-    fields = version.template(sheet.template).fields
-    return frozenset(each.name for each in fields if each.type in HARMLESS_TYPES)
-
-
-def _exported(
-    c: sqlalchemy.Connection, run: Run, sheets: list[str], which: Filter
+def _stored(
+    here: Services, by: Caller, company: Company, names: Sequence[str], *, safe: bool
 ) -> list[Artifact]:
-    endings = {"valid": ("valid.csv",), "invalid": ("rejected-rows.csv",)}.get(
-        which, ("valid.csv", "rejected-rows.csv")
-    )
-    wanted = {f"{sheet}/{ending}" for sheet in sheets for ending in endings}
+    """The stored rows of those sheets that have some, as files of a ZIP."""
+    found = []
+    for name in names:
+        with suppress(NotFound):
+            wanted = Export(sheet=name, safe=safe)
+            file = stored_file(here, by, company=company, wanted=wanted)
+            found.append(replace(file, name=f"{name}/valid.csv"))
+    return found
+
+
+def _rejected(
+    c: sqlalchemy.Connection, by: Caller, company: Company, names: Sequence[str]
+) -> list[Artifact]:
+    """What the last run that imported something rejected of those sheets."""
+    run = _last_import(c, by, company)
+    version = plans.version(c, by.partner, run.plan, number=run.plan_version).version
+    templates = {each.template for each in company.sheets if each.name in names}
+    sheets = [each.name for each in version.plan.sheets if each.template in templates]
+    wanted = {f"{sheet}/rejected-rows.csv" for sheet in sheets}
     return [each for each in shown_files(c, run) if each.name in wanted]
 
 
-def _zip(files: Files, found: list[Artifact], title: str) -> Response:
+def _last_import(c: sqlalchemy.Connection, by: Caller, company: Company) -> Run:
+    done = runs.page(c, by.partner, limit=50, company=company.id, status=[RunStatus.COMPLETED])
+    for run in done:
+        if not run.dry_run and run.kind is not RunKind.UNDO:
+            return run
+    raise NotFound(f"company {company.id} has no completed import yet")
+
+
+def _left_over(
+    request: Request, here: Services, file: Artifact, *, wanted: Export, title: str
+) -> Response:
+    """Rejected rows in the customer's own columns, which have no types that could be trusted."""
+    if not wanted.safe and not wanted.gzip:
+        return download(request, here.files, file, name=f"{title}.csv")
+    chunks = harmless(here.files, file) if wanted.safe else here.files.get(file.key)
     return streamed(
-        _zipped(files, found),
-        name=f"{title}.zip",
-        media_type="application/zip",
-        records=sum(each.records for each in found),
+        gzipped(chunks) if wanted.gzip else chunks,
+        name=f"{title}.csv.gz" if wanted.gzip else f"{title}.csv",
+        media_type="application/gzip" if wanted.gzip else file.media_type,
+        records=file.records,
     )
-
-
-def _zipped(files: Files, found: list[Artifact]) -> Iterator[bytes]:
-    """A ZIP as it grows, so that no archive is ever held in memory or on disk."""
-    sink = _Sink()
-    with ZipFile(
-        cast(IO[bytes], sink), "w", ZIP_DEFLATED, compresslevel=zlib.Z_BEST_SPEED
-    ) as archive:
-        for artifact in found:
-            entry = ZipInfo(artifact.name, date_time=utcnow().timetuple()[:6])
-            entry.compress_type = ZIP_DEFLATED
-            with archive.open(entry, "w", force_zip64=True) as out:
-                for chunk in files.get(artifact.key):
-                    out.write(chunk)
-                    yield sink.taken()
-    yield sink.taken()
-
-
-class _Sink(RawIOBase):
-    """A place to write to that cannot seek and gives away what it got."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._held = bytearray()
-
-    def writable(self) -> bool:
-        """It is."""
-        return True
-
-    def write(self, data: Buffer) -> int:
-        """Hold these bytes."""
-        self._held += data
-        return len(memoryview(data))
-
-    def taken(self) -> bytes:
-        """What was held; nothing is held then."""
-        taken, self._held = bytes(self._held), bytearray()
-        return taken
 
 
 def _note(c: sqlalchemy.Connection, by: Caller, action: str, target: str) -> None:

@@ -318,7 +318,7 @@ def test_a_signed_download_needs_no_key_and_its_url_cannot_be_bent(client, finis
     assert not [name for name in names if name.startswith("staging/")]
 
 
-def test_the_last_completed_run_is_exported_by_sheet_and_as_a_workbook(client, finished):
+def test_stored_and_rejected_rows_are_exported_by_sheet_and_as_a_workbook(client, finished):
     base = f"/v1/companies/{finished['company_id']}"
     valid = client.get(f"{base}/export.csv")
     rejected = client.get(f"{base}/export.csv", params={"filter": "invalid", "sheet": "contacts"})
@@ -326,7 +326,7 @@ def test_the_last_completed_run_is_exported_by_sheet_and_as_a_workbook(client, f
 
     assert valid.text == VALID
     assert rejected.text.splitlines()[0].startswith("Name,E-mail address,Age")
-    assert 'filename="Acme-contacts-valid.csv"' in valid.headers["content-disposition"]
+    assert 'filename="Acme-contacts.csv"' in valid.headers["content-disposition"]
     with zipfile.ZipFile(io.BytesIO(both.content)) as archive:
         assert archive.read("contacts/valid.csv") == valid.content
         assert archive.read("contacts/rejected-rows.csv") == rejected.content
