@@ -18,13 +18,15 @@ from uuid import uuid4
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
 
-from engine import decisions, failpoints, landing, retention
+from engine import courier, decisions, failpoints, landing, retention
+from engine.courier import Courier, go
 from engine.desk import Desk, Stop, scratch_root
 from engine.endings import abandoned
 from engine.errors import Conflict, NotUndoable
 from engine.files import Files
 from engine.ids import utcnow
 from engine.model import ENDED, Run, RunKind, RunStatus, UploadStatus, Width
+from engine.outbound import outbound
 from engine.phase import Advance, Context
 from engine.policy import Policy
 from engine.proposal import Decision
