@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,7 +36,7 @@ def list_runs(
     with transaction() as c:
         found = runs.page(c, partner, limit=limit, company=company, status=wanted)
     for each in found:
-        click.echo(json.dumps(_run(each)) if as_json else _line(each))
+        click.echo(json.dumps(_run(each)) if as_json else line(each))
 
 
 @runs_group.command("show")
@@ -45,18 +46,21 @@ def show_run(run: str, partner: str) -> None:
     """A run with its events, proposal and files, as JSON."""
     from pydantic import TypeAdapter
 
-    from engine.model import Artifact, Event
+    from engine import replays
+    from engine.model import Artifact, Event, RunKind
     from engine.proposal import Proposal
     from engine.store import events, proposals, runs
 
     with transaction() as c:
         there = runs.get(c, partner, run)
+        stands = replays.standing(c, there) if there.kind is RunKind.IMPORT else None
         history = events.of_run(c, partner, run, limit=1_000)
         shown = proposals.open_of(c, partner, run)
         files = runs.artifacts_of(c, partner, run)
     proposal = TypeAdapter(Proposal).dump_python(shown.proposal, mode="json") if shown else None
     told = {
         **_run(there),
+        "replayed": asdict(stands) if stands and stands.runs else None,
         "proposal": proposal,
         "files": TypeAdapter(list[Artifact]).dump_python(files, mode="json"),
         "events": TypeAdapter(list[Event]).dump_python(history, mode="json"),
@@ -102,7 +106,7 @@ def cancel_run(run: str, partner: str) -> None:
         there = work.cancel(partner, run, actor=ACTOR)
         with work.engine.begin() as c:
             audit.append(c, partner, actor=ACTOR, action="run.canceled", target=run)
-    click.echo(_line(there))
+    click.echo(line(there))
 
 
 @click.group("plans")
@@ -174,14 +178,16 @@ def _decide(run: str, partner: str, *, width: str = "company", **given: Any) -> 
         there = work.decide(partner, run, decision, width=Width(width))
         with work.engine.begin() as c:
             audit.append(c, partner, actor=ACTOR, action="run.decided", target=run)
-    click.echo(_line(there))
+    click.echo(line(there))
 
 
-def _line(run: "Run") -> str:
+def line(run: "Run") -> str:
+    """A run in one line."""
     counts = f"{run.counts.valid}/{run.counts.read} valid"
     why = f"  {run.error_code}: {run.error_message}" if run.error_code else ""
     told = run.progress.message or run.progress.phase
-    return f"{run.id}  {run.status:<15}  {counts}  {run.created_at:%F %T}  {told}{why}"
+    kind = f"  {run.kind} of {run.origin}" if run.origin else ""
+    return f"{run.id}  {run.status:<15}  {counts}  {run.created_at:%F %T}{kind}  {told}{why}"
 
 
 def _run(run: "Run") -> dict[str, Any]:

@@ -175,3 +175,106 @@ def test_a_file_that_is_not_of_the_run_is_refused(client: httpx.Client) -> None:
         run = replay(client, first, files=send(client, owner, strange))
         assert (run["status"], run["failed_reason"]) == ("failed", "not_of_this_run"), strange
     assert ended(client, first)["replayed"] is None
+
+
+def test_modes_exclusions_and_tags_say_what_is_stored(client: httpx.Client) -> None:
+    owner = company(client)["id"]
+    exclude = [{"field": "email", "values": ["BEN@x.io"]}]
+    assert did(imported(client, owner, TWO, exclude=exclude)) == {
+        "created": 1, "skipped": 1, "excluded": 1,
+    }  # fmt: skip
+    more = TWO.replace("31", "32")
+    only_new = imported(client, owner, more, mode="create_only")
+    assert did(only_new) == {"created": 1, "skipped": 1, "by_mode": 1}
+    listed = client.get(f"/v1/runs/{only_new['id']}/files/contacts/skipped-rows.csv").text
+    assert listed.splitlines() == ["file,row_number,reason", "rows.csv,2,by_mode"]
+    kept = imported(client, owner, more, keep_existing=True, tags=["spring"])
+    assert did(kept) == {"updated": 2}
+    known = imported(client, owner, more + "Cy,cy@x.io,1\n", mode="update_only")
+    assert did(known) == {"updated": 1, "unchanged": 1, "skipped": 1, "by_mode": 1}
+    wrong = {"csv": TWO, "exclude": [{"field": "fax", "values": ["1"]}]}
+    answer = client.post(f"/v1/companies/{owner}/imports", json=wrong)
+    assert answer.json()["errors"][0]["pointer"] == "/exclude/0/field"
+
+
+def test_a_dry_run_and_a_waiting_run_store_nothing(client: httpx.Client) -> None:
+    owner = company(client)["id"]
+    assert imported(client, owner, TWO, dry_run=True)["rows"] == []
+    waiting = imported(client, owner, BAD, policy={"when_invalid": "pause"})
+    assert (waiting["status"], waiting["rows"]) == ("needs_attention", [])
+    post(client, f"/v1/runs/{waiting['id']}/cancel")
+    assert did(imported(client, owner, BAD)) == {"created": 1}
+
+
+def test_a_column_a_file_does_not_bring_stays_as_it_is(client: httpx.Client) -> None:
+    owner = company(client)["id"]
+    imported(client, owner, TWO)
+    narrow = "Name,Email\nAnna,ann@x.io\n"
+    policy = {"when_invalid": "take_valid"}
+    files = [
+        *send(client, owner, narrow.encode(), "narrow.csv"),
+        *send(client, owner, b"Name,Email,Age\nBenno,ben@x.io,41\n", "wide.csv"),
+    ]
+    body = {"files": files, "policy": policy}
+    run = ended(client, post(client, f"/v1/companies/{owner}/imports", body))
+    assert did(run) == {"updated": 2}
+    rows = client.get(f"/v1/companies/{owner}/export.csv?sheet=contacts").text
+    assert "Anna,ann@x.io,31" in rows
+    assert "Benno,ben@x.io,41" in rows
+
+
+DEALS = """
+plan: crm
+templates:
+  - template: firms
+    identity: [[number], [name, city]]
+    fields: [{name: number}, {name: name, required: true}, {name: city}]
+  - template: deals
+    fields:
+      - {name: title, required: true}
+      - {name: firm, type: reference, required: true, references: {template: firms, field: number}}
+sheets:
+  - {template: firms, files: ["firms*"], extra_columns: keep, columns: [
+      {field: number, from: No}, {field: name, from: Firm}, {field: city, from: City, optional: true}]}
+  - {template: deals, files: ["deals*"], columns: [
+      {field: title, from: Title}, {field: firm, from: Firm No}]}
+"""
+
+
+@pytest.fixture
+def firms(there: Deployment) -> httpx.Client:
+    client = there.client()
+    post(client, "/v1/sources", {"name": "crm"})
+    made = post(client, "/v1/plans", {"source": "crm", "document": DEALS})
+    post(client, f"/v1/plans/{made['id']}/publish", {"number": 1})
+    return client
+
+
+def test_references_find_rows_of_earlier_imports(firms: httpx.Client) -> None:
+    owner = company(firms)["id"]
+    imported(firms, owner, "No,Firm,City\n7,Acme,Rome\n", sheet="firms")
+    deals = imported(firms, owner, "Title,Firm No\nBig,7\nLost,8\n", sheet="deals")
+    assert did(deals, "deals") == {"created": 1}
+    (cell,) = firms.get(f"/v1/runs/{deals['id']}/cells").json()["data"]
+    assert (cell["code"], cell["value"]) == ("reference_not_found", "8")
+    imported(firms, owner, "No,Firm,City\n8,Late,Oslo\n", sheet="firms")
+    assert did(replay(firms, deals), "deals") == {"created": 1}
+
+
+def test_identity_keys_cascade_and_custom_columns_are_kept(firms: httpx.Client) -> None:
+    owner = company(firms)["id"]
+    assert did(
+        imported(firms, owner, "No,Firm,City\n7,Acme,Rome\n,Late,Oslo\n", sheet="firms"), "firms"
+    ) == {"created": 2}
+    second = "No,Firm,City,Owner\n7,Acme Ltd,Rome,Kim\n9,Late,Oslo,Lee\n"
+    assert did(imported(firms, owner, second, sheet="firms"), "firms") == {"updated": 2}
+    rows = firms.get(f"/v1/companies/{owner}/export.csv?sheet=firms").text.splitlines()
+    assert rows == ["number,name,city,owner", "7,Acme Ltd,Rome,Kim", "9,Late,Oslo,Lee"]
+
+
+def test_a_template_without_identity_takes_every_row_of_every_import(firms: httpx.Client) -> None:
+    owner = company(firms)["id"]
+    imported(firms, owner, "No,Firm\n7,Acme\n", sheet="firms")
+    for _ in range(2):
+        run = imported(firms, owner, "Title,Firm No\nBig,7\nBig,7\n", sheet="deals")
+        assert did(run, "deals") == {"created": 2}
