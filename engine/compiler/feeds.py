@@ -103,7 +103,9 @@ def _feed(
         lookup = _key(field, mapping, number=lookups, before=before, cells=cells)
         cells = (f"l{lookups}",)
     reads = bool(chain) and types.reads(field, chain[-1])
-    short = quick(field, chain, cells[0]) if columns and len(cells) == 1 else None
+    short = (
+        quick(field, chain, cells[0], bare=f"t{at}_bare") if columns and len(cells) == 1 else None
+    )
     if short:
         layers, text, value = _short(f"t{at}", field, chain, cells[0], short)
     else:
@@ -143,8 +145,9 @@ def _transforms(
 
 
 def _layers(
-    name: str, chain: tuple[ops.Transform, ...], cells: tuple[str, ...]
+    name: str, chain: tuple[ops.Transform, ...], cells: tuple[str, ...], *, rare: bool = False
 ) -> tuple[tuple[Layer, ...], str]:
+    """What the transforms make of the cells; `rare`: most of these are NULL and cost nothing."""
     layers: list[Layer] = []
     texts = cells
     for transform in chain:
@@ -153,9 +156,11 @@ def _layers(
             texts = (layers[-1][0][1],)
             continue
         for step in transforms.steps(transform):
-            layers.append(
-                tuple((step(x), f"{name}_{len(layers)}_{n}") for n, x in enumerate(texts))
-            )
+            made = [step(x) for x in texts]
+            if rare and not isinstance(transform, ops.Default):
+                pairs = zip(texts, made, strict=True)
+                made = [f"CASE WHEN {x} IS NOT NULL THEN {each} END" for x, each in pairs]
+            layers.append(tuple((x, f"{name}_{len(layers)}_{n}") for n, x in enumerate(made)))
             texts = tuple(alias for _, alias in layers[-1])
     return tuple(layers), texts[0]
 
@@ -164,13 +169,14 @@ def _short(
     name: str, field: TemplateField, chain: tuple[ops.Transform, ...], cell: str, short: Quick
 ) -> tuple[tuple[Layer, ...], str, str]:
     """Only cells that cannot take the short cut go through the chain; the others stand aside."""
-    rest, text = f"{name}_rest", f"{name}_text"
-    layers, worked = _layers(name, chain, (rest,))
-    aside = ((f"CASE WHEN {short.test} THEN NULL ELSE {cell} END", rest),)
-    took = f"{rest} IS NULL AND {cell} IS NOT NULL"
+    took, rest, text = f"{name}_took", f"{name}_rest", f"{name}_text"
+    layers, worked = _layers(name, chain, (rest,), rare=True)
+    asked = ((short.test, took),)
+    aside = ((f"CASE WHEN {took} THEN NULL ELSE {cell} END", rest),)
     joined = ((f"CASE WHEN {took} THEN {cell} ELSE {worked} END", text),)
-    value = f"CASE WHEN {took} THEN {short.value} ELSE {types.typed(field, text)} END"
-    return (aside, *layers, joined), text, value
+    value = f"CASE WHEN {took} THEN {short.value} ELSE {types.typed(field, worked)} END"
+    bare = ((short.bare, f"{name}_bare"),) if short.bare else ()
+    return tuple(filter(None, (bare, asked, aside, *layers, joined))), text, value
 
 
 def _key(

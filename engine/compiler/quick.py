@@ -17,10 +17,14 @@ from plans.template import FieldType, TemplateField
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quick:
-    """SQL over a cell: whether it may take the short cut, and its value if so."""
+    """SQL over a cell: whether it may take the short cut, and its value if so.
+
+    `bare` is the cell without its marks, where test and value are over that.
+    """
 
     test: str
     value: str
+    bare: str = ""
 
 
 #: The transforms that leave a canonical text of the type alone, beside trim and default.
@@ -34,8 +38,10 @@ _IDLE: dict[FieldType, type] = {
 }
 
 
-def quick(field: TemplateField, chain: tuple[ops.Transform, ...], cell: str) -> Quick | None:
-    """The short cut for this chain; None where there is none."""
+def quick(
+    field: TemplateField, chain: tuple[ops.Transform, ...], cell: str, *, bare: str
+) -> Quick | None:
+    """The short cut for this chain; None where there is none. `bare`: a name for what it needs."""
     steps = [each for each in chain if not isinstance(each, ops.Trim | ops.Default)]
     if field.type in (FieldType.INTEGER, FieldType.DECIMAL):
         return _number(field, steps, cell)
@@ -44,20 +50,23 @@ def quick(field: TemplateField, chain: tuple[ops.Transform, ...], cell: str) -> 
         return None
     if field.type is FieldType.PHONE and steps:
         # Blanks and hyphens are all there is between the digits of most numbers.
-        cell = f"replace(replace({cell}, ' ', ''), '-', '')"
+        digits = f"replace(replace({cell}, ' ', ''), '-', '')"
+        form = literal(types.FORMS[field.type])
+        return Quick(test=f"regexp_full_match({bare}, {form})", value=bare, bare=digits)
     test = _test(field.type, cell)
     return Quick(test=test, value=cell) if test else None
 
 
 def _test(kind: FieldType, cell: str) -> str | None:
     match kind:
-        case FieldType.EMAIL | FieldType.PHONE:
+        case FieldType.EMAIL:
+            return f"regexp_full_match({cell}, {_plain(kind)})"
+        case FieldType.PHONE:
             return f"regexp_full_match({cell}, {literal(types.FORMS[kind])})"
         case FieldType.DOMAIN:
-            form = literal(types.FORMS[kind])
-            return f"NOT starts_with({cell}, 'www.') AND regexp_full_match({cell}, {form})"
+            return f"NOT starts_with({cell}, 'www.') AND regexp_full_match({cell}, {_plain(kind)})"
         case FieldType.URL:
-            return types.is_url(cell)
+            return f"({_lettered(cell)}) AND {types.no_blanks(cell)}"
         case FieldType.UUID:
             return f"regexp_full_match({cell}, '{types.UUID}')"
         case FieldType.COUNTRY:
@@ -65,6 +74,17 @@ def _test(kind: FieldType, cell: str) -> str | None:
         case FieldType.CURRENCY:
             return f"regexp_full_match({cell}, '{'|'.join(codes.currency_codes())}')"
     return None
+
+
+def _plain(kind: FieldType) -> str:
+    """The type's form for ASCII alone, which is matched faster."""
+    return literal(types.FORMS[kind].replace(r"\p{Ll}\p{Lo}", ""))
+
+
+def _lettered(cell: str) -> str:
+    """Whether a small letter follows https:// or http://, by comparing instead of matching."""
+    starts = ("https://", "http://")
+    return " OR ".join(f"({cell} >= '{start}a' AND {cell} < '{start}{{')" for start in starts)
 
 
 def _number(field: TemplateField, steps: Sequence[ops.Transform], cell: str) -> Quick | None:

@@ -108,8 +108,12 @@ def typed(field: TemplateField, x: str) -> str:
 
 def is_url(x: str) -> str:
     """Whether the text starts as a URL and holds no blank; a pattern for all of it costs twice."""
-    blanks = " AND ".join(f"NOT contains({x}, {literal(mark)})" for mark in " \t\n\f\r")
-    return f"regexp_matches({x}, {literal(_URL_START)}) AND {blanks}"
+    return f"regexp_matches({x}, {literal(_URL_START)}) AND {no_blanks(x)}"
+
+
+def no_blanks(x: str) -> str:
+    """Whether the text holds no white space of ASCII."""
+    return " AND ".join(f"NOT contains({x}, {literal(mark)})" for mark in " \t\n\f\r")
 
 
 def canonical(field_type: FieldType, sql_type: str, v: str) -> str:
