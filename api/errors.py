@@ -44,6 +44,7 @@ class Code(StrEnum):
     CHANGE_CONFLICT = "change_conflict"  #: the change does not fit the plan
     PLAN_DOES_NOT_FIT = "plan_does_not_fit"  #: plan and file do not fit together
     IMPORT_ALREADY_RUNNING = "import_already_running"  #: one active run per company
+    IDEMPOTENCY_KEY_REQUIRED = "idempotency_key_required"  #: this deployment wants one
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"  #: same key, another request
     IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"  #: the first one is not done yet
     NAME_CONFLICT = "name_conflict"  #: the name is taken
@@ -89,6 +90,7 @@ STATUS: Mapping[Code, int] = {
     Code.CHANGE_CONFLICT: 409,
     Code.PLAN_DOES_NOT_FIT: 409,
     Code.IMPORT_ALREADY_RUNNING: 409,
+    Code.IDEMPOTENCY_KEY_REQUIRED: 400,
     Code.IDEMPOTENCY_CONFLICT: 409,
     Code.IDEMPOTENCY_IN_PROGRESS: 409,
     Code.NAME_CONFLICT: 409,

@@ -22,6 +22,8 @@ from engine.store.idempotency import FirstAnswer
 DAYS = 7.0
 
 _CONTEXT = b"idempotency"
+#: Imports may carry their key in the body.
+_MEMBER = b'"idempotency_key"'
 _KEPT_HEADERS = ("location", "content-type", "etag")
 
 IdempotencyKey = Annotated[
@@ -74,6 +76,11 @@ class Once:
         A refusal (any exception) rolls everything back, the key too: the same request may then
         succeed later.
         """
+        if self.key is None and self.here.settings.require_idempotency_keys:
+            raise ApiError(
+                code=Code.IDEMPOTENCY_KEY_REQUIRED,
+                detail="send an Idempotency-Key, so that the request can be repeated safely",
+            )
         with transaction(self.here.database, "request") as c:
             if self.key is not None and (replay := self._begin(c, self.key)) is not None:
                 return self._again(replay)
@@ -146,11 +153,12 @@ async def once(
     company = request.path_params.get("company_id", "")
     scope = f"{company} {request.method} {route_of(request.scope)}"
     body = b"" if _is_form(request) else await request.body()
+    keyed = idempotency_key is not None or _MEMBER in body
     return Once(
         here=here,
         by=by,
         scope=scope,
-        fingerprint=_fingerprint(request.url.path, body) if idempotency_key else "",
+        fingerprint=_fingerprint(request.url.path, body) if keyed else "",
         key=idempotency_key,
     )
 
@@ -164,7 +172,11 @@ def _is_form(request: Request) -> bool:
 
 def _fingerprint(path: str, body: bytes) -> str:
     try:
-        canonical = json.dumps(json.loads(body), sort_keys=True).encode()
+        told = json.loads(body)
+        if isinstance(told, dict):
+            # The key is not what is asked: it may come in the header the next time.
+            told.pop("idempotency_key", None)
+        canonical = json.dumps(told, sort_keys=True).encode()
     except ValueError:
         # Nothing this operation reads.
         canonical = body

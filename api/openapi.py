@@ -185,7 +185,11 @@ def _codes(
     if "requestBody" in operation or method == "post":
         codes += [Code.PAYLOAD_TOO_LARGE, Code.REQUEST_TIMEOUT]
     if method == "post":
-        codes += [Code.IDEMPOTENCY_CONFLICT, Code.IDEMPOTENCY_IN_PROGRESS]
+        codes += [
+            Code.IDEMPOTENCY_KEY_REQUIRED,
+            Code.IDEMPOTENCY_CONFLICT,
+            Code.IDEMPOTENCY_IN_PROGRESS,
+        ]
     found = defaultdict(list)
     for code in dict.fromkeys(codes):
         found[STATUS[code]].append(str(code))

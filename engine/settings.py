@@ -78,6 +78,7 @@ class Settings(BaseModel):
     llm_day_usd: float = Field(default=5.0, ge=0)  #: most all of them may cost
     rate_requests: int = Field(default=100, gt=0)  #: of one key to one endpoint in a window
     rate_seconds: int = Field(default=60, gt=0)  #: the window
+    require_idempotency_keys: bool = False  #: whether a POST without one is refused
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=9464, ge=0, le=65535)  #: health and metrics, without a key
     outbound_cidrs: str = ""  #: networks webhooks may reach beside the public internet, by comma

@@ -284,6 +284,44 @@ def test_an_idempotency_key_has_to_be_one(client):
         assert answer.status_code == 400, key
 
 
+def test_a_key_may_stand_in_the_body_of_an_import_and_must_be_the_one_of_the_header(client):
+    path = f"/v1/companies/{company(client)['id']}/imports"
+    body = {"csv": "Name,Email\nA,a@x.example\n", "idempotency_key": "body-1"}
+    first = client.post(path, json=body)
+    again = client.post(path, json={"csv": body["csv"]}, headers={"Idempotency-Key": "body-1"})
+    other = client.post(path, json={**body, "csv": "Name,Email\nB,b@x.example\n"})
+    differs = client.post(path, json=body, headers={"Idempotency-Key": "body-2"})
+
+    assert (first.status_code, again.content) == (201, first.content)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    assert (differs.status_code, differs.json()["code"]) == (400, "validation_error")
+
+
+def test_where_keys_are_required_a_post_without_one_is_refused_first(there):
+    client = there.client()
+    settings = there.services.settings
+    wanting = settings.model_copy(update={"require_idempotency_keys": True})
+    object.__setattr__(there.services, "settings", wanting)
+    refused = client.post("/v1/sources", json={"name": "strict"})
+    made = client.post("/v1/sources", json={"name": "strict"}, headers={"Idempotency-Key": "k"})
+    object.__setattr__(there.services, "settings", settings)
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "idempotency_key_required")
+    assert made.status_code == 201
+
+
+def test_an_answer_of_500_is_not_kept(client, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    key = {"Idempotency-Key": "fault-1"}
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.store.sources.add", fail)
+        assert client.post("/v1/sources", json={"name": "f1"}, headers=key).status_code == 500
+    assert client.post("/v1/sources", json={"name": "f1"}, headers=key).status_code == 201
+
+
 # Lists
 
 

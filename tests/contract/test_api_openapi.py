@@ -54,6 +54,18 @@ def test_operation_ids_are_unique(document):
     assert len(names) == len(set(names))
 
 
+def test_every_post_with_a_key_takes_an_idempotency_key(document):
+    lacking = [
+        path
+        for path, methods in document["paths"].items()
+        if "post" in methods
+        and "Idempotency-Key".lower()
+        not in {each["name"].lower() for each in methods["post"].get("parameters", [])}
+    ]
+
+    assert lacking == []
+
+
 def test_nothing_answers_422(document):
     assert '"422"' not in json.dumps(document)
     assert "HTTPValidationError" not in json.dumps(document)

@@ -14,6 +14,7 @@ from standardwebhooks.webhooks import Webhook
 
 from engine import webhooks
 from engine.ids import utcnow
+from engine.model import Event
 from engine.outbound import Outbound, Reply
 from engine.webhooks import SCHEDULE, Attempt, Sender, judged, next_due
 
@@ -239,6 +240,56 @@ def test_a_receiver_that_is_gone_is_asked_no_more(there, receiver):
     assert len(log(client, webhook)) == 1
     back = client.patch(f"/v1/webhooks/{webhook['id']}", json={"enabled": True}).json()
     assert (back["enabled"], back["disabled_reason"]) == (True, "")
+
+
+def test_five_days_of_failures_switch_an_endpoint_off_and_are_told(there, receiver):
+    client, webhook = subscribed(there, receiver)
+    path = f"/v1/webhooks/{webhook['id']}"
+    receiver.status, clock = 500, [utcnow()]
+    sending = sender(there, receiver, clock=lambda: clock[0])
+    for day in range(6):
+        clock[0] = NOW + timedelta(days=day)
+        run(client)
+        _make_due(there)
+        before = len(receiver.got)
+        until(lambda: sending.step() or len(receiver.got) > before)  # noqa: B023
+        until(lambda: client.get(path).json()["failing_since"])
+        assert client.get(path).json()["enabled"] is (day < 5)
+    sending.stop()
+    told = client.get("/v1/audit").json()["data"]
+
+    assert client.get(path).json()["disabled_reason"].startswith("every attempt failed since")
+    assert [each["target"] for each in told if each["action"] == "webhook.disabled"] == [
+        webhook["id"]
+    ]
+
+
+def test_one_success_forgives_the_failures_before(there, receiver):
+    client, webhook = subscribed(there, receiver)
+    path = f"/v1/webhooks/{webhook['id']}"
+    receiver.status = 500
+    run(client)
+    sending = sender(there, receiver)
+    sending.start()
+    until(lambda: client.get(path).json()["failing_since"])
+    receiver.status = 204
+    _make_due(there)
+    until(lambda: client.get(path).json()["failing_since"] is None)
+    sending.stop()
+
+
+def test_a_message_that_would_be_too_long_is_its_links_only():
+    event = Event(
+        id="evt_1", company="co_1", run="run_1", sequence=7, type="run.drifted", actor="x", at=NOW,
+        partner="p", data={"codes": {f"code {n}": n for n in range(2_000)}},
+    )  # fmt: skip
+    body = webhooks.message(event, base_url="https://r.example/")
+
+    assert len(body) < webhooks.MAX_BYTES
+    assert json.loads(body)["data"] == {
+        "run_id": "run_1", "company_id": "co_1", "sequence": 7,
+        "url": "https://r.example/v1/runs/run_1",
+    }  # fmt: skip
 
 
 def test_a_slow_receiver_does_not_hold_up_another(there, receiver):
