@@ -185,14 +185,18 @@ def _step(desk: Desk, errand: Errand, stop: Stop, progress: Mapping[str, Any]) -
 
 
 def _end(courier: Courier, errand: Errand, status: Status, **changes: Any) -> None:
-    desk = courier.desk
+    desk, file = courier.desk, changes.get("file")
     try:
         with transaction(desk.engine, f"errand-{status}") as c:
             errands.end(c, errand, status, **changes)
     except Superseded:
-        if file := changes.get("file"):
+        if file:
             desk.files.delete([file["key"]])
         raise
+    if errand.kind is Kind.EXPORT:
+        # What workers that died before had stored.
+        found = desk.files.keys(run_prefix(errand.partner, errand.company, errand.id))
+        desk.files.delete([key for key in found if not file or key != file["key"]])
 
 
 def _end_badly(courier: Courier, errand: Errand, stop: Stop, error: Exception) -> None:
