@@ -27,8 +27,10 @@ from api.deps import Services, run_of
 from api.downloads import download as sent
 from api.routes.runs import report_of
 from engine.errors import NotFound
-from engine.model import ENDED, Run, RunStatus, Scope
+from engine.model import ENDED, Run, RunKind, RunStatus, Scope
+from engine.replays import standing
 from engine.store import audit, events, findings, proposals, runs
+from engine.store.database import transaction
 from engine.store.findings import Finding
 
 router = APIRouter(dependencies=[needs(Scope.COMPANIES_READ)])
@@ -90,6 +92,8 @@ def run_page(c: sqlalchemy.Connection, who: Visit, run: Run) -> RunPage:
     waiting = proposals.open_of(c, by.partner, run.id)
     files = runs.artifacts_of(c, by.partner, run.id)
     report = report_of(who.here, run)
+    undone = runs.of_origin(c, by.partner, run.id, kind=RunKind.UNDO)
+    stands = standing(c, run) if run.kind is RunKind.IMPORT else None
     return RunPage(
         run=run_row(names, run),
         sheets=sheet_counts(report),
@@ -104,6 +108,12 @@ def run_page(c: sqlalchemy.Connection, who: Visit, run: Run) -> RunPage:
         sequence=happened[-1].sequence if happened else 0,
         can_cancel=who.may(Scope.IMPORTS_WRITE) and not run.ended,
         exchanges=exchange_rows(report),
+        kind=run.kind,
+        origin=run.origin,
+        undone_by=undone[0].id if undone else None,
+        can_undo=_can_undo(run) and not undone and who.may(Scope.IMPORTS_WRITE),
+        stored=run.rows,
+        standing=stands if stands and stands.runs else None,
     )
 
 
@@ -116,6 +126,16 @@ def cancel_run(run_id: str, who: Who) -> Response:
     with who.here.database.begin() as c:
         note(c, who, "run.canceled", run_id)
     return go(f"/console/runs/{run_id}")
+
+
+@router.post("/runs/{run_id}/undo", dependencies=[needs(Scope.IMPORTS_WRITE)])
+def undo_run(run_id: str, who: Who) -> Response:
+    """Take back what a run wrote; the page of the run that does it."""
+    with transaction(who.here.database, "request") as c:
+        run_of(c, who.by, run_id)
+        made = who.here.work.undo(c, who.by.partner, run_id, actor=who.by.actor)
+        note(c, who, "run.undone", run_id)
+    return go(f"/console/runs/{made.id}")
 
 
 @router.get("/runs/{run_id}/files/{name:path}", dependencies=[needs(Scope.EXPORTS_READ)])
@@ -172,6 +192,11 @@ def _look(here: Services, run: Run, after: int) -> tuple[Run, bool]:
 def _run(who: Visit, run_id: str) -> Run:
     with who.here.database.begin() as c:
         return run_of(c, who.by, run_id)
+
+
+def _can_undo(run: Run) -> bool:
+    """Whether it has written anything that could be taken back."""
+    return run.status is RunStatus.COMPLETED and run.kind is not RunKind.UNDO and bool(run.rows)
 
 
 def _older(status: RunStatus | None, last: str) -> str:

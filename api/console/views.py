@@ -1,12 +1,13 @@
 """What each page of the console shows: frozen values, built apart from any template or database."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from engine.accounting import Accounting
-from engine.model import Artifact, Progress, RunStatus
+from engine.model import Artifact, Progress, RunKind, RunStatus
 from engine.proposal import Effect, Preview
+from engine.replays import Standing
 from plans.versions import Difference
 
 
@@ -210,6 +211,12 @@ class RunPage:
     sequence: int  #: of the last event shown; the live stream goes on after it
     can_cancel: bool
     exchanges: tuple[ExchangeRow, ...] = ()
+    kind: RunKind = RunKind.IMPORT
+    origin: str | None = None  #: the run that is undone or whose rows are replayed
+    undone_by: str | None = None
+    can_undo: bool = False
+    stored: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  #: rows, by sheet
+    standing: Standing | None = None  #: of the rejected rows, once some were replayed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from api.console import sessions
 from api.console.look import TEMPLATES
 from engine.ids import utcnow
 from engine.model import Run, RunStatus, Scope
-from engine.store import keys
+from engine.store import keys, runs
 
 
 def test_every_page_sends_a_stranger_to_the_door(
@@ -101,6 +101,22 @@ def test_the_token_of_another_session_is_refused(
     assert answer.status_code == 403
 
 
+def test_an_import_is_undone_from_its_page(there: Site, member: httpx.Client) -> None:
+    done = there.send(GOOD, company=there.add_company("Undone"))
+    page = member.get(f"/console/runs/{done.id}")
+    assert "What the sheets took" in page.text
+    undo = f"/console/runs/{done.id}/undo"
+    assert f'action="{undo}"' in page.text
+    assert member.post(undo, data={}).status_code == 403
+    answer = member.post(undo, data={"csrf": token(page)})
+    assert answer.status_code == 303
+    with there.services.database.begin() as c:
+        made = runs.get(c, done.partner, answer.headers["location"].rpartition("/")[2])
+    assert there.run(made).rows["contacts"]["removed"] == 40
+    assert "Removed" in member.get(f"/console/runs/{made.id}").text
+    assert f'action="{undo}"' not in member.get(f"/console/runs/{done.id}").text
+
+
 def test_every_form_of_the_console_carries_the_token() -> None:
     for path in TEMPLATES.glob("*.html"):
         text = path.read_text("utf-8")
@@ -185,6 +201,7 @@ def test_another_partner_finds_nothing(there: Site, stranger: httpx.Client, run:
     csrf = token(stranger.get("/console/keys"))
     posts = {
         f"/console/runs/{run.id}/cancel": 404,
+        f"/console/runs/{run.id}/undo": 404,
         f"/console/runs/{run.id}/decision": 404,
         f"/console/runs/{run.id}/mapping": 404,
         f"/console/companies/{there.company.id}/revoke-links": 404,
