@@ -135,7 +135,9 @@ def _depth(rows: Sequence[Cells], top: int, width: int) -> int:
         row = rows[top + depth]
         if is_units(rows, top + depth, width):
             break
-        body = [cells for cells in rows[top + depth + 1 : top + 200] if len(cells) == width]
+        # Below the deepest header there are only rows, where the sample is that long.
+        start = top + DEEPEST if len(rows) >= top + DEEPEST + 2 else top + depth + 1
+        body = [cells for cells in rows[start : top + 200] if len(cells) == width]
         typed = [at for at in range(width) if _column_kind(body, at) in ("n", "d", "o")]
         shapes = [shape(row[at]) if at < len(row) else "" for at in typed]
         if len(typed) < 2 or shapes.count("t") < max(2, 0.6 * len(typed)):
@@ -181,7 +183,7 @@ def _names_above(rows: Sequence[Cells], top: int, width: int) -> int | None:
             continue
         if len(names) == width - 1 == len(trim(rows[at])) >= 2 and at == top - 1:
             return at
-        if names:
+        if len(names) > 1:
             wide = abs(len(rows[at]) - len(rows[top])) <= 1 and len(names) >= 3
             return at if wide and len(set(names)) == len(names) else None
     return None

@@ -12,9 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from evals.intake import dialects, encodings, pollock, workbooks
+from evals.intake import dialects, encodings, pollock, preambles, rewritten, speed, workbooks
 from evals.intake.pollock import Result
 
+#: Where the lists of files read wrong go.
+WRONG = Path("out/evals-intake")
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
@@ -33,13 +35,21 @@ def main() -> int:
     lines: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
         where = Path(scratch)
+        peers = not options.no_peers
         folder = unpack("pollock_polluted/polluted_files", where) / "polluted_files"
-        lines |= figures("pollock", report(folder, peers=not options.no_peers))
-        lines |= dialect_table(unpack("dialects_w3c/files", where))
+        lines |= figures("pollock", report(folder, peers=peers))
+        files = unpack("dialects_w3c/files", where)
+        real = [files, unpack("demo_business/snipeit_sample_csvs", where)]
+        real.append(unpack("demo_business/csv2ofx_exports", where))
+        rewritten.write(real, where / "rewritten")
+        lines |= figures("rewritten", report(where / "rewritten", peers=peers))
+        edges = unpack("csv_edge_cases/csv_edge_cases", where)
+        books = unpack("xlsx_torture/calamine_tests", where)
+        lines |= preamble_table([files, edges, books], where / "located")
+        lines |= dialect_table(files)
         lines |= encoding_table(unpack("encodings/char_dataset", where))
-        lines |= workbook_table(
-            [unpack(f"xlsx_torture/{name}", where) for name in ("calamine_tests", "sheetjs_subset")]
-        )
+        lines |= workbook_table([books, unpack("xlsx_torture/sheetjs_subset", where)])
+        lines |= speed_table(where / "speed")
     say(lines)
     return 0
 
@@ -69,10 +79,14 @@ def report(folder: Path, *, peers: bool) -> list[Result]:
     print(f"\n{'shape':32}{'files':>6}{'mean':>8}{'perfect':>9}")
     for shape, (files, mean, perfect) in pollock.shapes(results[0]).items():
         print(f"{shape:32}{files:6}{mean:8.3f}{perfect:9}")
-    worst = sorted(results[0].scores.items(), key=lambda item: item[1].pollock)[:20]
-    print(
-        "\nlowest: " + ", ".join(f"{name} {s.pollock:.2f}" for name, s in worst if s.pollock < 10)
-    )
+    for kind, (files, bad) in pollock.calibration(results[0]).items():
+        print(f"{kind:5}: {files} files, {bad} of them with a wrong cell or name")
+    lines = pollock.wrong(results[0])
+    out = WRONG / f"{folder.name}.txt"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("\n".join(["Pollock sum, exact rows, file, what was noted", *lines, ""]))
+    print(f"{len(lines)} files not perfect, worst first, in {out}; the worst:")
+    print("\n".join(lines[:8]))
     return results
 
 
@@ -99,6 +113,31 @@ def dialect_table(root: Path) -> dict[str, float]:
         print(f"{sniffer:18}{share:8.3f}  wrong: {', '.join(list(wrong)[:4])}")
         out[f"w3c_{sniffer.replace(' ', '_')}"] = round(share, 4)
     return out
+
+
+def preamble_table(folders: list[Path], work: Path) -> dict[str, float]:
+    """The row of the names in real files that begin with something else."""
+    work.mkdir()
+    files, found = preambles.evaluate(folders, work)
+    print(f"\npreambles: {len(files)} real files, row of the names found")
+    for reader, wrong in found.items():
+        told = ", ".join(f"{name} (row {row})" for name, row in list(wrong.items())[:4])
+        print(f"{reader:18}{len(files) - len(wrong):4}  wrong: {told}")
+    return {
+        f"preambles_{reader.replace(' ', '_')}": len(files) - len(wrong)
+        for reader, wrong in found.items()
+    }
+
+
+def speed_table(work: Path) -> dict[str, float]:
+    """What detection costs at a million rows."""
+    work.mkdir()
+    detected, staged = speed.measure(work)
+    share = detected / staged
+    print(
+        f"\na million rows: {staged:.2f} CPU s staged, {detected:.3f} of them ({share:.1%}) detection"
+    )
+    return {"staging_cpu_seconds": round(staged, 3), "detection_share": round(share, 4)}
 
 
 def encoding_table(folder: Path) -> dict[str, float]:

@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ class Result:
     reader: str
     scores: Mapping[str, Score]
     weights: Mapping[str, float]
+    tables: Mapping[str, Table | None] = field(default_factory=dict)  #: of ours alone
 
     @property
     def simple(self) -> float:
@@ -58,7 +59,10 @@ def evaluate(folder: Path, *, peers: bool = True) -> list[Result]:
         loaded = reknit(paths, Path(work))
     results = [
         Result(
-            reader="reknit", scores={n: score(clean[n], loaded[n]) for n in clean}, weights=weights
+            reader="reknit",
+            scores={n: score(clean[n], loaded[n]) for n in clean},
+            weights=weights,
+            tables=loaded,
         )
     ]
     for name, reader in PEERS.items() if peers else ():
@@ -82,6 +86,29 @@ def shapes(result: Result) -> dict[str, tuple[int, float, int]]:
         shape: (len(each), mean(each), sum(s.perfect == 1 for s in each))
         for shape, each in sorted(groups.items())
     }
+
+
+def wrong(result: Result) -> list[str]:
+    """The files read wrong, worst first: name, Pollock sum, cell-exact share, what was noted."""
+    found = sorted(
+        (each.pollock, name, each) for name, each in result.scores.items() if each.perfect < 1
+    )
+    return [
+        f"{total:6.3f}  {each.exact:.3f}  {name}  {table.why if table else 'refused'}"
+        for total, name, each in found
+        for table in [result.tables.get(name)]
+    ]
+
+
+def calibration(result: Result) -> dict[str, tuple[int, int]]:
+    """Of the files it would ask about and of the others: how many, and how many are read wrong."""
+    told: dict[str, tuple[int, int]] = {"asked": (0, 0), "sure": (0, 0)}
+    for name, each in result.scores.items():
+        table = result.tables.get(name)
+        kind = "asked" if table and table.asks else "sure"
+        files, bad = told[kind]
+        told[kind] = files + 1, bad + (each.cell[2] < 1 or each.header[2] < 1)
+    return told
 
 
 def _shape(name: str) -> str:

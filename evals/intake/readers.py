@@ -28,25 +28,30 @@ def reknit(paths: list[Path], work: Path) -> dict[str, Table | None]:
         _stage_all, paths, work, limits=Limits(folder=work, readable=(folder,), seconds=3_600)
     )
     return {
-        name: None if each is None else Table(header=each[0], rows=each[1])
+        name: None
+        if each is None
+        else Table(header=each[0], rows=each[1], why=each[2], asks=each[3])
         for name, each in found.items()
     }
 
 
-def _stage_all(
-    paths: list[Path], work: Path
-) -> dict[str, tuple[list[str], list[list[str]]] | None]:
+#: Header, rows, the codes it notes, whether it is unsure. A child answers plain values only.
+Answer = tuple[list[str], list[list[str]], str, bool]
+
+
+def _stage_all(paths: list[Path], work: Path) -> dict[str, Answer | None]:
     return {path.name: _stage_one(path, work) for path in paths}
 
 
-def _stage_one(path: Path, work: Path) -> tuple[list[str], list[list[str]]] | None:
+def _stage_one(path: Path, work: Path) -> Answer | None:
     try:
         tables = stage(path, name=path.name, folder=work, read=Read(), limits=IntakeLimits())
     except SourceError as error:
-        return ([], []) if error.code is SourceCode.EMPTY else None
+        return ([], [], "empty", False) if error.code is SourceCode.EMPTY else None
     table = tables[0]
     header = list(table.source.columns) if table.source.header_rows else []
-    answer = header, rows(table)
+    codes = dict.fromkeys(note.code.value for each in tables for note in each.source.notes)
+    answer = header, rows(table), ", ".join(codes), bool(table.source.views)
     for each in work.iterdir():
         each.unlink()
     return answer

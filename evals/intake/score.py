@@ -19,6 +19,8 @@ class Table:
 
     header: Row
     rows: Sequence[Row]
+    why: str = ""  #: what the reader itself says of its reading
+    asks: bool = False  #: whether it would rather be told how to read the file
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
