@@ -95,19 +95,31 @@ def footer(rows: Sequence[tuple[int, Cells]], width: int) -> int:
         if not filled:
             count += 1
             continue
-        if not _below_table(cells, filled, width, gap=rows[at][0] > rows[at - 1][0] + 1):
+        if not _below_table(cells, filled, width, gap=_gap_above(rows, at)):
             break
         count += 1
     return count
 
 
+def _gap_above(rows: Sequence[tuple[int, Cells]], at: int) -> bool:
+    """Whether blank rows part this row, and lone cells right above it, from the table."""
+    while at > 0:
+        if rows[at][0] > rows[at - 1][0] + 1:
+            return True
+        at -= 1
+        if sum(bool(cell.strip()) for cell in rows[at][1]) > 1:
+            return False
+    return False
+
+
 def _below_table(cells: Cells, filled: Sequence[str], width: int, *, gap: bool) -> bool:
-    """A total, or a lone first cell that is no row: unpadded in a wide table, or a remark."""
+    """A total, or a lone cell that is no row: unpadded or behind a gap in a wide table, a remark."""
     if _TOTAL.match(filled[0]) and len(filled) < max(2, 0.8 * width):
         return True
     if len(filled) > 1:
         return False
-    return (len(cells) < width and width > 2) or _is_remark(cells[0], gap=gap)
+    lone = (len(cells) < width and width > 2) or (gap and width > 3)
+    return lone or _is_remark(cells[0], gap=gap)
 
 
 def _is_remark(text: str, *, gap: bool) -> bool:

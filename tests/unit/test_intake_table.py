@@ -100,6 +100,13 @@ def test_a_lone_cell_below_a_gap_is_a_footer() -> None:
     assert table.footer(rows, 3) == 1
 
 
+def test_a_bare_sum_and_a_remark_below_a_gap_are_footers() -> None:
+    body = [(n, ["", f"v{n}", "rent", "9.50", "x"]) for n in range(2, 6)]
+    rows = [*body, (7, ["", "", "", "38.00", ""]), (8, ["", "see period 1", "", "", ""])]
+    assert table.footer(rows, 5) == 2
+    assert table.footer([*body, (6, ["", "v6", "", "", ""])], 5) == 0
+
+
 def test_what_the_plan_says_is_done() -> None:
     region = find("a\nb\nname,age,day\n" + ROWS, header_row=3, first_row=5)
     assert (region.header, region.first) == ((2,), 4)
