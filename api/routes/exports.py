@@ -39,7 +39,7 @@ Word = Annotated[str, Field(max_length=200, pattern=NO_NUL)]
 @router.get(
     "/v1/companies/{company_id}/export.csv",
     response_class=Response,
-    **op(EXPORT, Code.NOT_FOUND, Code.RANGE_NOT_SATISFIABLE),
+    **op(EXPORT, Code.NOT_FOUND, Code.EXPIRED, Code.RANGE_NOT_SATISFIABLE),
 )
 def export_sheet(
     company_id: str,
@@ -77,7 +77,7 @@ def export_sheet(
 @router.get(
     "/v1/companies/{company_id}/export.zip",
     response_class=Response,
-    **op(EXPORT, Code.NOT_FOUND, Code.RANGE_NOT_SATISFIABLE),
+    **op(EXPORT, Code.NOT_FOUND, Code.EXPIRED, Code.RANGE_NOT_SATISFIABLE),
 )
 def export_workbook(
     company_id: str,

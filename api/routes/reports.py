@@ -33,19 +33,25 @@ READ, EXPORT = Scope.COMPANIES_READ, Scope.EXPORTS_READ
 DOWNLOAD_SECONDS = 900
 
 
-@router.get("/v1/runs/{run_id}/report", response_model=ReportBody, **op(READ, Code.NOT_FOUND))
+@router.get(
+    "/v1/runs/{run_id}/report", response_model=ReportBody, **op(READ, Code.NOT_FOUND, Code.EXPIRED)
+)
 def get_report(run_id: str, request: Request, here: Here, by: By) -> Response:
     """What the run did: row accounting per file and sheet, drift, heals, coverage."""
     with here.database.begin() as c:
         run = run_of(c, by, run_id)
-    content = report_of(here, run)
+    content = report_of(here, _kept(run))
     if content is None:
         raise NotFound(f"run {run_id} is {run.status} and has no report yet")
     body = ReportBody(run_id=run.id, counts=counts_body(run.counts), content=content)
     return shown(request, body)
 
 
-@router.get("/v1/runs/{run_id}/cells", response_model=Page[CellBody], **op(EXPORT, Code.NOT_FOUND))
+@router.get(
+    "/v1/runs/{run_id}/cells",
+    response_model=Page[CellBody],
+    **op(EXPORT, Code.NOT_FOUND, Code.EXPIRED),
+)
 def list_invalid_cells(
     run_id: str,
     here: Here,
@@ -58,7 +64,7 @@ def list_invalid_cells(
 ) -> Response:
     """Every value that failed a rule: file, row, column, field, code, raw value."""
     with here.database.begin() as c:
-        run = run_of(c, by, run_id)
+        run = _kept(run_of(c, by, run_id))
         found = [
             each
             for each in runs.artifacts_of(c, by.partner, run.id)
@@ -70,7 +76,9 @@ def list_invalid_cells(
     )
 
 
-@router.get("/v1/runs/{run_id}/files", response_model=FilesBody, **op(EXPORT, Code.NOT_FOUND))
+@router.get(
+    "/v1/runs/{run_id}/files", response_model=FilesBody, **op(EXPORT, Code.NOT_FOUND, Code.EXPIRED)
+)
 def list_run_files(run_id: str, here: Here, by: By) -> Response:
     """Every result file, each with a signed URL that needs no key."""
     with here.database.begin() as c:
@@ -90,7 +98,7 @@ def list_run_files(run_id: str, here: Here, by: By) -> Response:
 @router.get(
     "/v1/runs/{run_id}/files/{name:path}",
     response_class=Response,
-    **op(EXPORT, Code.NOT_FOUND, Code.RANGE_NOT_SATISFIABLE),
+    **op(EXPORT, Code.NOT_FOUND, Code.EXPIRED, Code.RANGE_NOT_SATISFIABLE),
 )
 def download_run_file(
     run_id: str,
@@ -129,9 +137,16 @@ def shown_files(c: sqlalchemy.Connection, run: Run) -> list[Artifact]:
     """The run's files for people; its staging is ours."""
     return [
         each
-        for each in runs.artifacts_of(c, run.partner, run.id)
+        for each in runs.artifacts_of(c, run.partner, _kept(run).id)
         if not each.name.startswith("staging/")
     ]
+
+
+def _kept(run: Run) -> Run:
+    """The run, as long as its files and findings are there."""
+    if run.expired_at is not None:
+        raise Expired(f"the files and findings of run {run.id} are not kept any more")
+    return run
 
 
 def _named(c: sqlalchemy.Connection, run: Run, name: str) -> Artifact:
