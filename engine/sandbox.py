@@ -9,6 +9,7 @@ import contextlib
 import functools
 import io
 import json
+import logging
 import os
 import pickle
 import select
@@ -29,10 +30,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from engine import confine
 from engine.errors import Canceled, ChildCrashed, ChildTimeout, EngineError
 from engine.sandbox_child import FRAME, send
 from plans.errors import PlanError
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 GIB = 1 << 30
 #: An answer is metadata; rows go to files.
@@ -267,6 +270,8 @@ def _server() -> _Server:
         if _servers and not _servers[-1].usable():
             _servers.pop().close()
         if not _servers:
+            if confine.landlock() < 1:
+                log.warning("this kernel has no Landlock: children are not kept from other files")
             _servers.append(_Server())
             atexit.register(_servers[-1].close)
         return _servers[-1]

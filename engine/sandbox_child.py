@@ -110,7 +110,11 @@ def _enter(limits: Any) -> None:
         file_size=limits.file_size,
         open_files=limits.open_files,
     )
-    confine.restrict_files(writable=(limits.folder, *limits.writable), readable=limits.readable)
+    writable = (limits.folder, *limits.writable)
+    kept = confine.restrict_files(writable=writable, readable=limits.readable)
+    # Without Landlock the parent has warned; where there is one, nothing runs outside of it.
+    if not kept and confine.landlock() >= 1:
+        raise ChildCrashed("the child could not be kept from other files")
     confine.refuse_programs_and_sockets()
 
 
