@@ -138,6 +138,7 @@ EXCEPTIONS: Mapping[type[Exception], Code] = {
     engine.errors.ActiveRun: Code.IMPORT_ALREADY_RUNNING,
     engine.errors.AlreadyDecided: Code.ALREADY_DECIDED,
     engine.errors.NotUndoable: Code.NOT_UNDOABLE,
+    engine.errors.ProposalDrift: Code.CONFLICT,
     engine.errors.RowsChanged: Code.CONFLICT,
     engine.errors.ProposalChanged: Code.PROPOSAL_CHANGED,
     engine.errors.QuotaExceeded: Code.QUOTA_EXCEEDED,

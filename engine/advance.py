@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from engine.binding import Pass
 from engine.binding.memory import Remembered, Scope, Trust, shape
-from engine.errors import RowsChanged
+from engine.errors import ProposalDrift, RowsChanged
 from engine.mapping import Adviser
 from engine.model import Artifact, Progress, RunStatus
 from engine.phase import Advance, Context, SheetRows
@@ -22,6 +22,7 @@ from engine.pipeline import (
 )
 from engine.policy import WhenInvalid
 from engine.proposal import Verdict
+from engine.questions import promised
 from engine.readings import Earlier
 from engine.replays import SETTLED
 from engine.resent import Resent, settle
@@ -56,9 +57,25 @@ def advance(context: Context, *, adviser: Adviser | None = None) -> Advance:
         seen=context.proposal if context.decision else None,
         adviser=adviser and replace(adviser, purse=context.purse),
     )
+    _hold_to_proposal(context, made)
     if made.status is not Status.COMPLETED and context.run.landing:
         raise RowsChanged("tried again, the files are read differently than when rows were stored")
     return _advance(tables, made, *_store(context, box, tables, made))
+
+
+def _hold_to_proposal(context: Context, made: Attempt) -> None:
+    """Stop a run that a person decided on when it does not do what was shown (trust.md L12)."""
+    seen, decision = context.proposal, context.decision
+    goes_on = made.status is Status.COMPLETED and made.version.digest == context.version.digest
+    if seen is None or decision is None or not goes_on:
+        return
+    shown = promised(seen, decision, valid=context.run.counts.valid)
+    valid = made.outcome.accounting.valid
+    if shown not in (None, valid):
+        raise ProposalDrift(
+            f"the proposal showed {shown} valid rows and now there are {valid}: nothing was "
+            "written; import the files again"
+        )
 
 
 def _progress(context: Context, step: Step) -> None:

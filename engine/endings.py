@@ -18,6 +18,7 @@ from engine.errors import (
     EngineError,
     NotFound,
     NotUndoable,
+    ProposalDrift,
     RowsChanged,
     SourceError,
     StorageError,
@@ -141,6 +142,8 @@ def end_badly(desk: Desk, run: Run, stop: Stop, error: Exception) -> None:
             fail(desk, run, FailureCode.TIMEOUT, str(error))
         case NotUndoable():
             fail(desk, run, FailureCode.NOT_UNDOABLE, str(error))
+        case ProposalDrift():
+            fail(desk, run, FailureCode.PROPOSAL_DRIFT, str(error))
         case RowsChanged():
             fail(desk, run, FailureCode.ROWS_CHANGED, str(error))
         case _:

@@ -15,6 +15,7 @@
     + ActiveRun         the company has a run that has not ended
     + AlreadyDecided    somebody decided before
     + ProposalChanged   the decision is about an older proposal
+    + ProposalDrift     a decided run came out otherwise than its proposal had shown
     + NotUndoable       the run was undone already, wrote nothing, or its time is over
     + RowsChanged       a run read its rows differently than when it began to store them
     + QuotaExceeded     the partner used up what it may use
@@ -139,6 +140,10 @@ class QuotaExceeded(Conflict):
 
 class NotUndoable(Conflict):
     """The run was undone already, it wrote no rows, or the versions an undo needs are gone."""
+
+
+class ProposalDrift(Conflict):
+    """A decided run came out otherwise than its proposal had shown."""
 
 
 class RowsChanged(Conflict):

@@ -67,6 +67,7 @@ class FailureCode(StrEnum):
     UPLOAD_CHANGED = "upload_changed"  #: the stored bytes are gone or not the uploaded ones
     NOT_UNDOABLE = "not_undoable"  #: meanwhile undone, or the versions an undo needs are gone
     TIMEOUT = "timed_out"  #: a child ran past its time
+    PROPOSAL_DRIFT = "proposal_drift"  #: decided, it came out otherwise than was shown
     ROWS_CHANGED = "rows_changed"  #: tried again, its rows were read differently than at first
 
 

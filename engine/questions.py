@@ -12,6 +12,7 @@ from engine.outcome import Outcome
 from engine.proposal import (
     Custom,
     Decision,
+    Effect,
     Proposal,
     Question,
     Repair,
@@ -126,6 +127,29 @@ def decide(proposal: Proposal, decision: Decision, version: PlanVersion) -> tupl
         if answer is not None:
             changes += _answered(question, answer, version)
     return tuple(changes)
+
+
+def promised(proposal: Proposal, decision: Decision, *, valid: int) -> int | None:
+    """The valid rows a person was shown for this decision; None where it was not tried as a whole.
+
+    `valid`: those of the run as it waited. Several changes were each tried alone.
+    """
+    effects = [each.effect for each in proposal.repairs if each.id not in decision.without]
+    if decision.verdict is Verdict.TAKE_VALID:
+        effects = []
+    for question in proposal.questions:
+        answer = decision.answers.get(question.id)
+        if answer is None and decision.verdict is Verdict.ACCEPT:
+            answer = question.recommended
+        if answer is not None and decision.verdict is not Verdict.TAKE_VALID:
+            chosen = [each for each in question.options if each.id == answer]
+            effects += [each.effect for each in chosen if each.changes] if chosen else [None]
+    match effects:
+        case []:
+            return valid
+        case [Effect() as only]:
+            return only.valid_after
+    return None
 
 
 def _rivals(repair: Repair, repairs: Iterable[Repair]) -> bool:

@@ -182,6 +182,20 @@ def test_a_decision_needs_exactly_the_proposal_that_was_seen(client):
     assert (ended["status"], ended["counts"]["valid"]) == ("completed", 1)
 
 
+def test_a_decided_run_that_comes_out_otherwise_than_shown_stops(there, client):
+    run, etag = proposed(client)
+    with there.services.database.begin() as c:
+        shown = {"read": 3, "valid": 2, "invalid": 1, "duplicate": 0, "skipped": 0}
+        changed = "update runs set counts = ? where id = ?"
+        c.exec_driver_sql(changed, (json.dumps(shown), run["id"]))
+    decide(client, run, etag, decision="take_valid")
+    ended = client.get(run["poll_url"], headers=WAIT).json()
+
+    assert (ended["status"], ended["failed_reason"]) == ("failed", "proposal_drift")
+    assert "showed 2 valid rows and now there are 1" in ended["error"]["message"]
+    assert client.get(f"/v1/companies/{run['company_id']}/export.csv").status_code == 404
+
+
 def test_of_many_decisions_at_once_exactly_one_wins(client):
     run, etag = proposed(client)
 
