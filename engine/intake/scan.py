@@ -17,7 +17,8 @@ from engine.intake.limits import IntakeLimits
 from engine.intake.source import Shard
 
 QUOTE, LF, CR = 34, 10, 13
-BLOCK = 4 << 20
+#: Bytes looked at at once: what the arrays made of them need stays in the cache.
+BLOCK = 512 << 10
 #: Odd records allowed at the end of a file, where footers and totals stand.
 TAIL = 32
 Bytes = NDArray[np.uint8]
@@ -72,9 +73,7 @@ def scan(
     blanks: list[int] = []
     odd: list[int] = []
     tail: list[tuple[int, int]] = []
-    for block in _blocks(path, start, delimiter, width, crlf=crlf, limits=limits):
-        if header and header in block.data.tobytes():
-            raise NotPlain("the header again among the rows")
+    for block in _blocks(path, start, delimiter, width, crlf=crlf, limits=limits, header=header):
         blanks += (np.flatnonzero(block.blank) + records).tolist()
         odd += (np.flatnonzero(block.odd) + records).tolist()
         if len(odd) > TAIL:
@@ -109,37 +108,48 @@ def _shard(shards: list[Shard], start: int, end: int, first: int, records: int) 
 
 
 def _blocks(
-    path: Path, start: int, delimiter: str, width: int, *, crlf: bool, limits: IntakeLimits
+    path: Path,
+    start: int,
+    delimiter: str,
+    width: int,
+    *,
+    crlf: bool,
+    limits: IntakeLimits,
+    header: bytes,
 ) -> Iterator[_Block]:
     with path.open("rb", buffering=0) as file:
         file.seek(start)
         rest = b""
-        while part := _read(file):
-            buffer = np.frombuffer(rest + part, np.uint8)
-            block = _whole_records(buffer, ord(delimiter), width, crlf=crlf, limits=limits)
-            if block is None and len(buffer) > limits.record + BLOCK:
+        # Twice as much each time a record does not end, or long ones would be looked at too often.
+        while part := _read(file, max(BLOCK, len(rest))):
+            text = rest + part if rest else part
+            _check_text(text, header)
+            block = _whole_records(text, ord(delimiter), width, crlf=crlf, limits=limits)
+            if block is None and len(text) > limits.record + BLOCK:
                 raise NotPlain("a record that does not end")
-            done = 0 if block is None else len(block.data)
-            rest = buffer[done:].tobytes()
+            rest = text if block is None else text[len(block.data) :]
             if block is not None:
                 yield block
     if rest:
-        end = b"\r\n" if crlf else b"\n"
-        buffer = np.frombuffer(rest + end, np.uint8)
-        block = _whole_records(buffer, ord(delimiter), width, crlf=crlf, limits=limits)
-        if block is None or len(block.data) != len(buffer):
+        text = rest + (b"\r\n" if crlf else b"\n")
+        block = _whole_records(text, ord(delimiter), width, crlf=crlf, limits=limits)
+        if block is None or len(block.data) != len(text):
             raise NotPlain("a quote that does not close")
         yield block
 
 
-def _read(file: BinaryIO) -> bytes:
-    return file.read(BLOCK) or b""
+def _read(file: BinaryIO, size: int) -> bytes:
+    return file.read(size) or b""
 
 
 def _whole_records(
-    buffer: Bytes, delimiter: int, width: int, *, crlf: bool, limits: IntakeLimits
+    text: bytes, delimiter: int, width: int, *, crlf: bool, limits: IntakeLimits
 ) -> _Block | None:
-    marks = (buffer == QUOTE) | (buffer == LF) | (buffer == delimiter) | (buffer == CR)
+    buffer = np.frombuffer(text, np.uint8)
+    marks = (buffer == LF) | (buffer == delimiter)
+    for mark in (QUOTE, CR):
+        if mark in text:
+            marks |= buffer == mark
     places = np.flatnonzero(marks)
     kinds = buffer[places]
     quotes = kinds == QUOTE
@@ -153,7 +163,7 @@ def _whole_records(
     inside, outside = inside[:used], outside[:used]
     ends = places[ends_at]
     data = buffer[: int(ends[-1]) + 1]
-    _check_text(data)
+    _check_utf8(text, data)
     _check_quotes(data, places, quotes, inside, delimiter)
     _check_line_ends(data, places[outside & (kinds == CR)], ends, crlf=crlf)
     starts = np.concatenate((np.zeros(1, np.intp), ends[:-1] + 1))
@@ -162,7 +172,8 @@ def _whole_records(
         raise NotPlain("a very long record")
     cells = np.diff(np.cumsum(outside & (kinds == delimiter))[ends_at], prepend=0) + 1
     empty = lengths == cells - 1
-    if quotes.any():
+    # Nothing but delimiters and pairs of quotes is short: most blocks need no second count.
+    if quotes.any() and bool((lengths < 3 * cells).any()):
         empty |= _quoted_blanks(data, starts, lengths, cells, np.cumsum(quotes)[ends_at])
     blank = (lengths == 0) if width == 1 else empty
     if width == 1:
@@ -170,16 +181,20 @@ def _whole_records(
     return _Block(data=data, starts=starts, ends=ends, blank=blank, odd=(cells != width) & ~blank)
 
 
-def _check_text(data: Bytes) -> None:
-    raw = data.tobytes()
-    if b"\0" in raw:
+def _check_text(text: bytes, header: bytes) -> None:
+    if b"\0" in text:
         raise NotPlain("NUL bytes")
-    if raw.isascii():
+    if header and header in text:
+        raise NotPlain("the header again among the rows")
+
+
+def _check_utf8(text: bytes, records: Bytes) -> None:
+    if text.isascii():
         return
-    offsets = pa.py_buffer(np.array([0, len(raw)], np.int32).tobytes())
+    offsets = pa.py_buffer(np.array([0, len(records)], np.int32).tobytes())
     try:
-        text = pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(raw)])
-        text.validate(full=True)
+        cells = pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(records)])
+        cells.validate(full=True)
     except pa.ArrowInvalid:
         raise NotPlain("bytes that are not UTF-8") from None
 
