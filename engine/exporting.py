@@ -75,6 +75,20 @@ class Export(Selection):
         return f"{title}-{self.sheet}.{self.format}" + (".gz" if packed else "")
 
 
+def sheet_named(company: Company, wanted: str | None) -> str:
+    """The company's sheet of that name, template or id; without one, the only one there is."""
+    found = [
+        each.name
+        for each in company.sheets
+        if wanted is None or wanted in (each.name, each.template, each.id)
+    ]
+    if not found:
+        raise NotFound(f"company {company.id} has no sheet {wanted!r}")
+    if len(found) > 1:
+        raise SelectionInvalid(f"name one `sheet` of: {', '.join(found)}")
+    return found[0]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
     """A sheet at one version of its table, which no later import changes."""

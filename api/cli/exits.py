@@ -14,6 +14,8 @@ EXITS: tuple[tuple[type[Exception], int], ...] = (
     (engine.CompileError, 3),
     (engine.MappingError, 5),
     (engine.NotFound, 6),
+    (engine.Expired, 6),
+    (engine.SelectionInvalid, 2),
     (engine.Conflict, 3),
     (engine.EngineError, 1),
     (plans.PlanError, 2),

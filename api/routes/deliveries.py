@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import sqlalchemy
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import SecretStr
 
 from api.answers import Pages, accepted, created, done, shown
 from api.auth import Caller
@@ -17,7 +16,6 @@ from api.downloads import streamed
 from api.errors import ApiError, Code
 from api.once import OnlyOnce
 from api.operations import op
-from api.routes.exports import sheet_named
 from api.routes.prepared import errand_of, version_of
 from api.schemas.bodies import Deleted, Page
 from api.schemas.errands import (
@@ -33,8 +31,9 @@ from api.schemas.errands import (
     rows_delivery_body,
 )
 from api.waiting import Prefer, held, told, wished
-from engine.delivery import HttpDestination, S3Destination, seal_destination
+from engine.delivery import HttpDestination, S3Destination, seal_destination, shown_destination
 from engine.errors import Conflict
+from engine.exporting import sheet_named
 from engine.ids import Kind as Id
 from engine.ids import new_id
 from engine.model import Scope
@@ -280,10 +279,8 @@ def _sent(c: sqlalchemy.Connection, here: Services, delivery: Errand) -> Respons
 
 def _kept(here: Services, made: str, body: NewDestination | DestinationChange) -> dict[str, Any]:
     """The document without its credentials, and with them, sealed."""
-    told = body.destination.model_dump(mode="json")
-    secret = [n for n, value in body.destination if isinstance(value, SecretStr)]
     return {
-        "shown": {name: value for name, value in told.items() if name not in secret},
+        "shown": shown_destination(body.destination),
         "sealed": seal_destination(body.destination, keys=here.seals, owner=made),
     }
 

@@ -24,7 +24,7 @@ from api.stored import stored_file, stored_rows
 from api.transfer import gzipped, harmless
 from engine.errors import NotFound
 from engine.export import Format, Selection
-from engine.exporting import Export
+from engine.exporting import Export, sheet_named
 from engine.model import Artifact, Company, Run, RunKind, RunStatus, Scope
 from engine.store import audit, plans, runs
 
@@ -164,21 +164,6 @@ def export_stored_rows(
         _note(c, by, "company.exported", company_id)
     name = sheet_named(company, sheet)
     return stored_rows(request, here, by, company=company, wanted=wished.of(name, format=format))
-
-
-def sheet_named(company: Company, wanted: str | None) -> str:
-    """The company's sheet of that name, template or id; without one, the only one there is."""
-    found = [
-        each.name
-        for each in company.sheets
-        if wanted is None or wanted in (each.name, each.template, each.id)
-    ]
-    if not found:
-        raise NotFound(f"company {company.id} has no sheet {wanted!r}")
-    if len(found) > 1:
-        told = ", ".join(found)
-        raise ApiError(code=Code.VALIDATION_ERROR, detail=f"name one `sheet` of: {told}")
-    return found[0]
 
 
 def _selected(where: str | None, given: Mapping[str, Any]) -> Selection:

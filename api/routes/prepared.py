@@ -13,13 +13,12 @@ from api.downloads import download
 from api.errors import Code
 from api.once import OnlyOnce
 from api.operations import op
-from api.routes.exports import sheet_named
 from api.routes.reports import file_of, signed_url
 from api.schemas.bodies import Deleted, Page
 from api.schemas.errands import ExportBody, expired, export_body, export_path
 from api.waiting import Prefer, held, told, wished
 from engine.errors import NotFound
-from engine.exporting import Export, snapshots
+from engine.exporting import Export, sheet_named, snapshots
 from engine.files import run_prefix
 from engine.model import Scope
 from engine.store import audit, errands

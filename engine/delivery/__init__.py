@@ -9,8 +9,10 @@ from engine.delivery.destination import (
     PostgresDestination,
     RowResult,
     S3Destination,
+    destination_from,
     open_destination,
     seal_destination,
+    shown_destination,
 )
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "RowResult",
     "S3Destination",
     "deliver",
+    "destination_from",
     "open_destination",
     "seal_destination",
+    "shown_destination",
 ]

@@ -97,6 +97,21 @@ def open_destination(
     return _DESTINATION.validate_json(open_sealed(keys, sealed, context=owner.encode()))
 
 
+def destination_from(
+    document: Any,
+) -> PostgresDestination | HttpDestination | S3Destination:
+    """The document as a person wrote it; ValidationError says what is wrong."""
+    return _DESTINATION.validate_python(document)
+
+
+def shown_destination(
+    destination: PostgresDestination | HttpDestination | S3Destination,
+) -> dict[str, Any]:
+    """The document without its credentials."""
+    secret = {name for name, value in destination if isinstance(value, SecretStr)}
+    return destination.model_dump(mode="json", exclude=secret)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Load:
     """A sheet's exported file: Parquet with lineage, or what an S3 destination's format says."""

@@ -1,0 +1,102 @@
+"""Stored rows on the command line: written now, prepared by a worker, delivered."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+import polars
+import pytest
+from click.testing import CliRunner
+from receivers import SECRET, Endpoint, http_endpoint
+from serving import Deployment, company, deployment, planned
+from stored import fill
+
+from api.cli import root
+from engine.errors import Conflict, NotFound
+from engine.ids import Kind, new_id
+
+RUN = new_id(Kind.RUN)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[Endpoint]:
+    with http_endpoint(lambda batch: (200, {}, {})) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def there(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with deployment(
+        tmp_path_factory.mktemp("data"), poll_seconds=0.05, outbound_http=True,
+        outbound_cidrs="127.0.0.0/8", outbound_ports=str(urlsplit(endpoint.url).port),
+    ) as running:  # fmt: skip
+        yield running
+
+
+@pytest.fixture(scope="module")
+def owner(there: Deployment, tmp_path_factory: pytest.TempPathFactory) -> str:
+    client = there.client()
+    planned(client)
+    made = company(client)
+    rows = [{"email": f"{n}@x.io"} for n in range(150)]
+    fill(there, made, tmp_path_factory.mktemp("in"), run=RUN, rows=rows)
+    return str(made["id"])
+
+
+@pytest.fixture(autouse=True)
+def _here(there: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REKNIT_DATA_DIR", str(there.services.settings.data_dir))
+
+
+def reknit(*arguments: str, given: str | None = None) -> str:
+    result = CliRunner().invoke(root, arguments, input=given, standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+def test_rows_are_written_now(owner: str, tmp_path: Path) -> None:
+    out = tmp_path / "rows.parquet"
+    told = reknit(
+        "companies", "export", owner, "--sheet", "contacts", "--format", "parquet", "--lineage",
+        "--as-of", RUN, "--out", str(out),
+    )  # fmt: skip
+    assert told == f"150 rows in {out}\n"
+    assert set(polars.read_parquet(out)["_run"]) == {RUN}
+    with pytest.raises(NotFound):
+        reknit("companies", "export", owner, "--sheet", "deals", "--out", str(out))
+
+
+def test_rows_are_prepared_and_fetched(owner: str, tmp_path: Path) -> None:
+    told = reknit("exports", "create", owner, "--sheet", "contacts", "--wait", "40")
+    assert "completed  150/150 rows" in told
+    export, out = told.split()[0], tmp_path / "rows.csv"
+    assert reknit("exports", "show", export) == told
+    reknit("exports", "download", export, "--out", str(out))
+    assert len(out.read_text().splitlines()) == 151
+
+
+def test_rows_are_delivered(owner: str, endpoint: Endpoint) -> None:
+    document = {"kind": "http", "url": endpoint.url, "secret": SECRET}
+    made = reknit("destinations", "add", "ours", given=json.dumps(document)).strip()
+    assert reknit("destinations", "list") == f"{made}  http  ours\n"
+    told = reknit("deliveries", "create", owner, "ours", "--run", RUN, "--wait", "40")
+    assert "completed  150/150 rows" in told
+    assert len(endpoint.rows) == 150
+    delivery = told.split()[0]
+    assert reknit("deliveries", "show", delivery, "--refused") == told
+    for command in ("retry", "cancel"):
+        with pytest.raises(Conflict):
+            reknit("deliveries", command, delivery)
+    reknit("destinations", "remove", "ours")
+    with pytest.raises(NotFound):
+        reknit("deliveries", "create", owner, "ours")
+
+
+def test_a_wrong_destination_is_explained_without_its_secret() -> None:
+    document = {"kind": "http", "url": "https://x.example", "secret": "hunter2"}
+    with pytest.raises(click.BadParameter, match="at least 24 bytes") as told:
+        reknit("destinations", "add", "wrong", given=json.dumps(document))
+    assert "hunter2" not in str(told.value)
