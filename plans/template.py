@@ -203,7 +203,11 @@ def _keys(value: Any) -> Any:
 
 
 class Template(Document):
-    """The target schema of one object. `identity`: keys in order, the first that is filled wins."""
+    """The target schema of one object.
+
+    `identity`: keys in order; the first that finds a stored row wins. Rows of one file are the same
+    record when their first filled key is the same.
+    """
 
     template: Name
     title: str = ""

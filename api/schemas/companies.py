@@ -114,6 +114,29 @@ class SheetBody(Resource):
     template: str = Field(examples=["contacts"])
 
 
+class StoredColumn(Resource):
+    """A column of the stored rows."""
+
+    name: str = Field(examples=["email"])
+    type: str = Field(description="DuckDB's name of it", examples=["VARCHAR"])
+
+
+class StoredSheetBody(SheetBody):
+    """A sheet as it is stored; nothing is there before the first import that completed."""
+
+    rows: int = Field(examples=[1204])
+    columns: list[StoredColumn]
+    last_run_id: str | None = Field(description="The run that changed it last")
+    changed_at: Instant | None
+
+
+class SheetsBody(Resource):
+    """A company's sheets."""
+
+    object: Literal["sheets"] = "sheets"
+    data: list[StoredSheetBody]
+
+
 class CompanyBody(Resource):
     """A company with its workbook."""
 

@@ -3,7 +3,7 @@
 from engine.dataset.housekeeping import Tidied, erase, stored_values, tidy
 from engine.dataset.matching import Exclusion
 from engine.dataset.records import Column, Commit, Counts, Kind, Location
-from engine.dataset.table import READABLE, columns, exists, history
+from engine.dataset.table import READABLE, columns, exists, history, size
 from engine.dataset.undo import Kept, Undone, check_undo, undo
 from engine.dataset.upsert import Mode, upsert
 
@@ -24,6 +24,7 @@ __all__ = [
     "erase",
     "exists",
     "history",
+    "size",
     "stored_values",
     "tidy",
     "undo",

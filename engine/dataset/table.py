@@ -107,6 +107,12 @@ def columns(sheet: Location, *, version: int | None = None) -> tuple[Column, ...
     return table_columns(existing(sheet, version=version))
 
 
+def size(sheet: Location) -> int:
+    """How many rows the sheet has, from the log alone."""
+    actions = pyarrow.table(existing(sheet).get_add_actions(flatten=True))
+    return sum(actions["num_records"].to_pylist())
+
+
 def table_columns(table: DeltaTable) -> tuple[Column, ...]:
     """Data columns in order, then lineage, of an open table."""
     found = [Column(name=each.name, type=_duckdb_type(each.type)) for each in table.schema().fields]

@@ -162,6 +162,30 @@ def test_leadlex_webhook(client):
     assert log
 
 
+def test_leadlex_update(client, done):
+    rows = [{**ROWS[0], "Age": 32}, {"Name": "Di", "Email": "di@x.example", "Age": 1}]
+    path = f"/v1/companies/{done['company_id']}/imports"
+    assert stored(done) == {"created": 1}
+    told = post(client, path, {"rows": rows}, **WAIT)
+    assert stored(told) == {"created": 1, "updated": 1}
+    told = post(client, path, {"rows": rows, "mode": "create_only"}, **WAIT)
+    assert stored(told) == {"skipped": 2, "by_mode": 2}
+
+
+def test_leadlex_tags(client):
+    run = imports(client, {"rows": ROWS[:1], "tags": ["spring"]}, **WAIT)
+
+    path = f"/v1/companies/{run['company_id']}/sheets/contacts/export.json"
+    (row,) = client.get(path, params={"tag": "spring", "lineage": "true"}).json()
+    assert row["_tags"] == ["spring"]
+
+
+def stored(run: dict) -> dict[str, int]:
+    """What the run did to its only sheet, without the zeros."""
+    (sheet,) = run["rows"]
+    return {name: count for name, count in sheet.items() if count and name != "sheet"}
+
+
 # Puffle
 
 
@@ -223,6 +247,34 @@ def test_puffle_json(client):
     assert (dry["dry_run"], dry["counts"]["valid"]) == (True, 1)
     path = f"/v1/companies/{dry['company_id']}/export.csv"
     assert client.get(path).status_code == 404
+
+
+LEADS = """
+plan: leads
+templates:
+  - template: leads
+    identity: [[domain], [name, city]]
+    fields: [{name: domain, type: domain}, {name: name}, {name: city}]
+sheets:
+  - template: leads
+    columns:
+      - {field: domain, from: Site, transforms: [domain]}
+      - {field: name, from: Name}
+      - {field: city, from: City}
+"""
+
+
+def test_puffle_upsert(client):
+    post(client, "/v1/sources", {"name": "leads"})
+    plan = post(client, "/v1/plans", {"source": "leads", "document": LEADS})
+    post(client, f"/v1/plans/{plan['id']}/publish", {"number": 1})
+    made = company(client, source="leads", templates=["leads"])["id"]
+    path, first = f"/v1/companies/{made}/imports", "Site,Name,City\n,Acme,Rome\nb.example,B,Oslo\n"
+    post(client, path, {"csv": first}, **WAIT)
+    second = "Site,Name,City\na.example,Acme,Rome\nwww.b.example,Bee,Bern\nx.example,X,Y\n"
+    block = [{"field": "domain", "values": ["X.example"]}]
+    told = post(client, path, {"csv": second, "exclude": block}, **WAIT)
+    assert stored(told) == {"updated": 2, "skipped": 1, "excluded": 1}
 
 
 # Vern
@@ -329,6 +381,27 @@ def test_vern_cancel(client):
     assert client.post(f"{run['poll_url']}/cancel").json()["status"] == "canceled"
 
 
+def test_vern_replay(client):
+    run = imports(client, {"rows": ROWS[:2], "policy": TAKE_VALID}, **WAIT)
+    base = f"/v1/companies/{run['company_id']}/imports/{run['id']}"
+    left = client.get(f"{run['poll_url']}/files/contacts/rejected-rows.csv").content
+    ref = sent(client, run["company_id"], left.replace(b"no mail", b"bob@x.example"), "a.csv")
+    again = post(client, f"{base}/replay", {"files": [{"upload_ref": ref}]})
+    ended = client.get(again["poll_url"], headers=WAIT).json()
+
+    assert stored(ended) == {"created": 1}
+    assert client.get(run["poll_url"]).json()["replayed"]["invalid"] == 0
+
+
+def test_vern_undo(client):
+    run = imports(client, {"rows": ROWS[:1]}, **WAIT)
+    undo = f"/v1/companies/{run['company_id']}/imports/{run['id']}/undo"
+    ended = client.get(post(client, undo)["poll_url"], headers=WAIT).json()
+
+    assert stored(ended) == {"removed": 1}
+    assert client.post(undo).json()["code"] == "not_undoable"
+
+
 def test_vern_cells(client, done):
     told = client.get(f"{done['poll_url']}/cells", params=ERRORS).json()["data"]
 
@@ -368,6 +441,15 @@ def test_exa_list(client, done):
 def test_exa_metadata(client, done):
     assert done["metadata"] == {"list": "7"}
     assert company(client, metadata={"exa": "1"})["metadata"] == {"exa": "1"}
+
+
+def test_exa_exclude(client):
+    known = [{"field": "email", "values": ["ann@x.example"]}]
+    run = imports(client, {"rows": ROWS[:1], "exclude": known}, **WAIT)
+
+    assert stored(run) == {"skipped": 1, "excluded": 1}
+    listed = client.get(f"{run['poll_url']}/files/contacts/skipped-rows.csv").text
+    assert listed.splitlines()[1].endswith(",excluded")
 
 
 def test_exa_identifier(client):

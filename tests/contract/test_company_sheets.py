@@ -278,3 +278,14 @@ def test_a_template_without_identity_takes_every_row_of_every_import(firms: http
     for _ in range(2):
         run = imported(firms, owner, "Title,Firm No\nBig,7\nBig,7\n", sheet="deals")
         assert did(run, "deals") == {"created": 2}
+
+
+def test_sheets_say_what_they_hold(client: httpx.Client) -> None:
+    owner = company(client)["id"]
+    path = f"/v1/companies/{owner}/sheets"
+    (empty,) = client.get(path).json()["data"]
+    assert (empty["name"], empty["rows"], empty["last_run_id"]) == ("contacts", 0, None)
+    run = imported(client, owner, TWO)
+    (sheet,) = client.get(path).json()["data"]
+    assert (sheet["rows"], sheet["last_run_id"]) == (2, run["id"])
+    assert [each["name"] for each in sheet["columns"]] == ["name", "email", "age"]
