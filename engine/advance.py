@@ -216,7 +216,8 @@ def _advance(tables: Tables, made: Attempt, artifacts: tuple[Artifact, ...], row
         code="invalid_rows" if failed else None,
         message=made.reason,
         proposal=made.proposal,
-        read=_plain([each.source for each in tables.staged]),
+        # Findings never hold cells.
+        read=_plain([replace(each.source, views=()) for each in tables.staged]),
         bindings=tuple(
             {"table": each.bound.table, **_plain([each.bound.binding])[0]} for each in made.inputs
         ),

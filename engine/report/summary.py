@@ -1,7 +1,7 @@
 """What a run did, as JSON-ready values."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from engine.drift import Drift
@@ -27,7 +27,7 @@ def report(
         "sheets": [_sheet(sheet) for sheet in outcome.sheets],
         "drift": [asdict(each) for each in drifts],
         "heals": [_heal(each) for each in heals],
-        "sources": [asdict(each) for each in sources],
+        "sources": [_source(each) for each in sources],
     }
 
 
@@ -47,6 +47,12 @@ def _sheet(sheet: SheetOutcome) -> dict[str, Any]:
             for each in sheet.coverage
         ],
     }
+
+
+def _source(source: Source) -> dict[str, object]:
+    """How a table was read; of other readings what they are, not their rows."""
+    views = [each.label for each in source.views]
+    return {**asdict(replace(source, views=())), "views": views}
 
 
 def _file(file: FileOutcome) -> dict[str, Any]:
