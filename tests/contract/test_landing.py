@@ -1,0 +1,99 @@
+"""Rows go into sheets once, by the latest claim, and not after a cancel."""
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from objects import s3_settings
+from records import World, settle, start
+from sheets import rows_of
+from worker import SHEETS, fast, submit, working
+
+from engine.dataset import history
+from engine.errors import Canceled, Conflict, Superseded
+from engine.model import Run, RunStatus
+from engine.settings import Settings
+from engine.sheets import location
+from engine.store import companies, runs
+from engine.store.database import open_database
+from engine.work import Work
+
+
+@pytest.fixture
+def world(database: sa.Engine) -> World:
+    with database.begin() as c:
+        return settle(c)
+
+
+def running(database: sa.Engine, world: World) -> Run:
+    with database.begin() as c:
+        run = start(c, world)
+        return runs.claim(c, run.partner, run.id, turn=1, executor="one")
+
+
+def test_a_worker_whose_turn_was_taken_over_may_not_begin(
+    database: sa.Engine, world: World
+) -> None:
+    run = running(database, world)
+    with database.begin() as c:
+        newer = runs.claim(c, run.partner, run.id, turn=1, executor="two")
+    with pytest.raises(Superseded), database.begin() as c:
+        runs.land(c, run)
+    with database.begin() as c:
+        assert runs.land(c, newer).landing
+
+
+def test_a_run_is_canceled_before_it_begins_to_store_or_not_at_all(
+    database: sa.Engine, world: World
+) -> None:
+    run = running(database, world)
+    with database.begin() as c:
+        runs.ask_to_cancel(c, run.partner, run.id, actor="a test")
+    with pytest.raises(Canceled), database.begin() as c:
+        runs.land(c, run)
+    with database.begin() as c:
+        runs.move(c, run.partner, run.id, RunStatus.CANCELED, actor="a test")
+    later = running(database, world)
+    with database.begin() as c:
+        runs.land(c, later)
+    with pytest.raises(Conflict, match="storing its rows"), database.begin() as c:
+        runs.ask_to_cancel(c, later.partner, later.id, actor="a test")
+
+
+@pytest.fixture(params=["folder", "s3"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    if request.param == "folder":
+        return fast(tmp_path)
+    endpoint = request.getfixturevalue("object_store")
+    there = s3_settings(endpoint, tmp_path, prefix=uuid4().hex)
+    return there.model_copy(update={"poll_seconds": 0.05, "retry_seconds": 0.1})
+
+
+def kinds(work: Work, run: Run) -> list[list[str]]:
+    """What the versions of each sheet of the run's company are, newest first."""
+    with work.engine.begin() as c:
+        sheets = companies.get(c, run.partner, run.company).sheets
+    places = [location(work.settings, run.partner, run.company, sheet=each.id) for each in sheets]
+    assert all(rows_of(each, "_run") in ([], [(run.id,)] * 2) for each in places)
+    return [[each.kind for each in history(each)] for each in places]
+
+
+def test_rows_of_a_run_that_fails_after_storing_them_are_taken_back(
+    migrated_sqlite: Path, settings: Settings
+) -> None:
+
+    engine = open_database(f"sqlite:///{migrated_sqlite}")
+    with engine.begin() as c:
+        world = settle(c)
+    with working(engine, settings) as work:
+        good = work.wait(world.partner.id, submit(work, world, rows=True).id, seconds=60)
+        assert good.rows["leads"]["created"] == 2
+        assert kinds(work, good) == [["import"]] * len(SHEETS)
+        with engine.begin() as c:
+            undo = work.undo(c, good.partner, good.id, actor="a test")
+        assert work.wait(undo.partner, undo.id, seconds=60).status is RunStatus.COMPLETED
+        bad = submit(work, world, rows=True, spoilt=True)
+        assert work.wait(bad.partner, bad.id, seconds=60).status is RunStatus.FAILED
+        assert kinds(work, bad) == [["undo", "import", "undo", "import"]] * len(SHEETS)
+    engine.dispose()
