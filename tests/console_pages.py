@@ -47,6 +47,7 @@ from api.console.views import (
     ContextPage,
     FileRow,
     ReviewPage,
+    RowsDeliveryRow,
     RunPage,
     RunsPage,
     SheetRow,
@@ -197,7 +198,14 @@ def pages() -> dict[str, str]:
                 company=COMPANY,
                 workbook="wb_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
                 sheets=(
-                    SheetRow(id="sh_1", name="contacts", template="contacts"),
+                    SheetRow(
+                        id="sh_1",
+                        name="contacts",
+                        template="contacts",
+                        rows=46_902,
+                        run="run_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
+                        changed_at=NOW,
+                    ),
                     SheetRow(id="sh_2", name="companies", template="companies"),
                 ),
                 runs=RUNS[:1] + RUNS[2:3],
@@ -213,6 +221,18 @@ def pages() -> dict[str, str]:
                 link="https://import.example/m/ptn_01.co_01.0.1790000000.k1.AZ4kq0Xv1",
                 link_until=NOW + timedelta(days=30),
                 active=WAITING,
+                deliveries=(
+                    RowsDeliveryRow(
+                        id="dlv_01JD4F8QZ7V0R8N5Y2M3K4P6W9",
+                        destination="our-product",
+                        status="completed",
+                        done=46_902,
+                        total=46_902,
+                        refused=3,
+                        error=None,
+                        created_at=NOW,
+                    ),
+                ),
             ),
         ),
         "plans": render(

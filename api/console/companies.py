@@ -1,17 +1,26 @@
 """Companies: one customer's migration each, its runs, files and magic link."""
 
-from fastapi import APIRouter
+from dataclasses import replace
+from typing import Literal
+
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.console.guard import Who, go, needs
 from api.console.runs import note
 from api.console.shown import Names, company_row, run_row
-from api.console.views import CompaniesPage, CompanyPage, FileRow, SheetRow
-from api.deps import company_of
+from api.console.views import CompaniesPage, CompanyPage, FileRow, RowsDeliveryRow, SheetRow
+from api.deps import Services, company_of
 from api.magic import magic_link, opened
+from api.stored import stored_rows
+from engine.dataset import exists, history, size
+from engine.export import Format
+from engine.exporting import Export, sheet_named
 from engine.ids import utcnow
-from engine.model import Company, Run, Scope, Upload
-from engine.store import companies, runs, uploads
+from engine.model import Company, Run, Scope, Sheet, Upload
+from engine.sheets import location
+from engine.store import companies, errands, runs, uploads
+from engine.store.errands import Errand, Kind
 
 router = APIRouter(dependencies=[needs(Scope.COMPANIES_READ)])
 
@@ -55,7 +64,15 @@ def show_company(company_id: str, who: Who) -> Response:
         page = CompanyPage(
             company=company_row(names, company, last=_last(recent)),
             workbook=company.workbook,
-            sheets=_sheets(company),
+            sheets=tuple(_sheet(here, company, each) for each in company.sheets),
+            deliveries=tuple(
+                map(
+                    _delivery,
+                    errands.page(
+                        c, by.partner, company=company.id, kind=Kind.DELIVERY, limit=RECENT
+                    ),
+                )
+            ),
             runs=tuple(run_row(names, each) for each in recent),
             uploads=tuple(
                 map(file_row, uploads.page(c, by.partner, company=company.id, limit=RECENT))
@@ -88,9 +105,41 @@ def file_row(upload: Upload) -> FileRow:
     )
 
 
-def _sheets(company: Company) -> tuple[SheetRow, ...]:
-    return tuple(
-        SheetRow(id=each.id, name=each.name, template=each.template) for each in company.sheets
+@router.get(
+    "/companies/{company_id}/sheets/{sheet}.{format}", dependencies=[needs(Scope.EXPORTS_READ)]
+)
+def download_sheet(
+    company_id: str, sheet: str, format: Literal["csv", "parquet"], request: Request, who: Who
+) -> Response:
+    """The stored rows of a sheet; in CSV no text that a spreadsheet could run."""
+    with who.here.database.begin() as c:
+        company = company_of(c, who.by, company_id)
+        note(c, who, "company.exported", company_id)
+    wanted = Export(sheet=sheet_named(company, sheet), format=Format(format), safe=format == "csv")
+    return stored_rows(request, who.here, who.by, company=company, wanted=wanted)
+
+
+def _sheet(here: Services, company: Company, sheet: Sheet) -> SheetRow:
+    """The sheet with its rows and what wrote to it last."""
+    row = SheetRow(id=sheet.id, name=sheet.name, template=sheet.template)
+    place = location(here.settings, company.partner, company.id, sheet=sheet.id)
+    if not exists(place):
+        return row
+    writers = [each for each in history(place) if each.run]
+    return replace(row, rows=size(place), run=writers[0].run, changed_at=writers[0].at)
+
+
+def _delivery(delivery: Errand) -> RowsDeliveryRow:
+    progress = delivery.progress
+    return RowsDeliveryRow(
+        id=delivery.id,
+        destination=delivery.title,
+        status=delivery.status,
+        done=progress.get("done") or 0,
+        total=progress.get("total"),
+        refused=progress.get("refused") or 0,
+        error=delivery.error_message,
+        created_at=delivery.created_at,
     )
 
 

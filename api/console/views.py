@@ -75,11 +75,28 @@ class CompaniesPage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SheetRow:
-    """A sheet of a company."""
+    """A sheet of a company; `run` wrote to it last."""
 
     id: str
     name: str
     template: str
+    rows: int = 0
+    run: str = ""
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowsDeliveryRow:
+    """A delivery of stored rows."""
+
+    id: str
+    destination: str
+    status: str
+    done: int
+    total: int | None
+    refused: int
+    error: str | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +122,7 @@ class CompanyPage:
     link: str  #: the magic link
     link_until: datetime
     active: RunRow | None
+    deliveries: tuple[RowsDeliveryRow, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
