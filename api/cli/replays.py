@@ -1,7 +1,6 @@
 """`reknit plans replay`: what a version would have done to the files of past runs."""
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +9,9 @@ import click
 from api.cli.state import of_partner, settings, transaction
 
 if TYPE_CHECKING:
-    import sqlalchemy
-
     from engine.model import Run, Upload
     from engine.replay import Replayed
     from plans.versions import PlanVersion
-
-Past = tuple["Run", "PlanVersion", tuple["Upload", ...]]
 
 
 @click.command("replay")
@@ -29,12 +24,13 @@ def replay_plan(plan: str, number: int, most: int, partner: str) -> None:
     from rich.table import Table
 
     from api.cli.show import OUT
+    from api.past import past_runs
     from engine.errors import EngineError
     from engine.store import plans
 
     with transaction() as c:
         candidate = plans.version(c, partner, plan, number=number).version
-        past = list(_past(c, partner, plan, most=most))
+        past = past_runs(c, partner, plans.get(c, partner, plan), most=most)
     table = Table("run", "version", "valid", "after", "fixes", "breaks", box=None, pad_edge=False)
     for run, used, files in past:
         try:
@@ -47,30 +43,12 @@ def replay_plan(plan: str, number: int, most: int, partner: str) -> None:
     OUT.print(table if past else "no past run of this plan has its files still here")
 
 
-def _past(c: "sqlalchemy.Connection", partner: str, plan: str, *, most: int) -> Iterator[Past]:
-    """Completed runs of the plan's source (of its company, if it has one) with all their files."""
-    from engine.model import RunStatus, UploadStatus
-    from engine.store import plans, runs, uploads
-
-    lineage = plans.get(c, partner, plan)
-    every = {each.id for each in plans.page(c, partner, limit=1_000, source=lineage.source)}
-    completed = runs.page(
-        c, partner, limit=10 * most, company=lineage.company, status=[RunStatus.COMPLETED]
-    )
-    for run in [run for run in completed if run.plan in every][:most]:
-        files = tuple(uploads.get(c, partner, each) for each in run.uploads)
-        if all(each.status is UploadStatus.STORED for each in files):
-            used = plans.version(c, partner, run.plan, number=run.plan_version)
-            yield run, used.version, files
-
-
 def _tried(
     run: "Run", used: "PlanVersion", candidate: "PlanVersion", files: tuple["Upload", ...]
 ) -> "Replayed":
+    from api.past import tried_again
     from engine.files import content_key, open_files
-    from engine.replay import replayed
     from engine.tables import Box, InputFile
-    from plans.plan import Read
 
     store = open_files(settings())
     with tempfile.TemporaryDirectory() as name:
@@ -81,11 +59,5 @@ def _tried(
             key = content_key(run.partner, run.company, digest)
             path = store.fetch(key, folder, digest=digest)
             inputs.append(InputFile(name=each.name, path=path))
-        return replayed(
-            used,
-            candidate,
-            inputs,
-            given=Read.model_validate(run.options.get("read", {})),
-            mapping=dict(run.options.get("mapping", {})),
-            box=Box(folder=folder, readable=tuple(each.path for each in inputs)),
-        )
+        box = Box(folder=folder, readable=tuple(each.path for each in inputs))
+        return tried_again(run, used, candidate, inputs, box=box)

@@ -17,7 +17,7 @@ from api.console.runs import note
 from api.console.shown import Names, differences, plan_row
 from api.deps import plan_of
 from api.limits import Rate
-from api.routes.replays import past_runs, tried_on
+from api.routes.replays import past_of, tried_on
 from api.schemas.plans import ReplayedRun
 from engine.model import PlanRecord, PlanVersionRecord, Scope
 from engine.store import plans
@@ -75,7 +75,7 @@ def show_version(
         record = plans.version(c, who.by.partner, plan.id, number=number)
         other = against or (number - 1 or None)
         before = plans.version(c, who.by.partner, plan.id, number=other) if other else None
-        past = past_runs(c, who.by, plan, most=REPLAYS) if replay else []
+        past = past_of(c, who.by, plan, most=REPLAYS) if replay else []
     # No transaction is open while files are read again.
     tried = [tried_on(who.here, run, used, record.version, given) for run, used, given in past]
     with who.here.database.begin() as c:

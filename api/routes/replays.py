@@ -11,14 +11,14 @@ from api.errors import ApiError, Code
 from api.inputs import on_disk
 from api.once import OnlyOnce
 from api.operations import op
+from api.past import Past, past_runs, tried_again
 from api.schemas.plans import ReplayBody, ReplayedRun, ReplayVersion, RowBody
 from api.schemas.runs import counts_body
 from engine.errors import CompileError, ExecutionError
-from engine.model import PlanRecord, Run, RunStatus, Scope, Upload, UploadStatus
-from engine.replay import Replayed, Row, replayed
-from engine.store import plans, runs, uploads
+from engine.model import PlanRecord, Run, Scope, Upload
+from engine.replay import Replayed, Row
+from engine.store import plans
 from engine.tables import Box
-from plans.plan import Read
 from plans.versions import PlanVersion
 
 router = APIRouter(tags=["plans"])
@@ -38,7 +38,7 @@ def replay_plan(plan_id: str, body: ReplayVersion, here: Here, by: By, once: Onl
     with here.database.begin() as c:
         plan = plan_of(c, by, plan_id)
         candidate = plans.version(c, by.partner, plan_id, number=body.number).version
-        past = past_runs(c, by, plan, most=body.runs)
+        past = past_of(c, by, plan, most=body.runs)
     tried = [tried_on(here, run, used, candidate, given) for run, used, given in past]
     told = ReplayBody(
         plan_id=plan_id,
@@ -50,28 +50,13 @@ def replay_plan(plan_id: str, body: ReplayVersion, here: Here, by: By, once: Onl
     return once(lambda c: done(told), action="plan.replayed", target=plan_id)
 
 
-Past = tuple[Run, PlanVersion, tuple[Upload, ...]]
-
-
-def past_runs(c: sqlalchemy.Connection, by: Caller, plan: PlanRecord, *, most: int) -> list[Past]:
-    """The newest completed runs of the plan's source whose files are all still here."""
+def past_of(c: sqlalchemy.Connection, by: Caller, plan: PlanRecord, *, most: int) -> list[Past]:
+    """The past runs to try the plan on, for whoever may see all of them."""
     if plan.company is None and by.key.companies:
         raise ApiError(
-            code=Code.INSUFFICIENT_PERMISSIONS,
-            detail="this key is for single companies only",
+            code=Code.INSUFFICIENT_PERMISSIONS, detail="this key is for single companies only"
         )
-    lineages = [each.id for each in plans.page(c, by.partner, limit=1_000, source=plan.source)]
-    found: list[Past] = []
-    completed = runs.page(
-        c, by.partner, limit=500, company=plan.company, status=[RunStatus.COMPLETED]
-    )
-    for run in completed:
-        given = tuple(uploads.get(c, by.partner, each) for each in run.uploads)
-        here_still = all(each.status is UploadStatus.STORED for each in given)
-        if len(found) < most and here_still and run.plan in lineages:
-            used = plans.version(c, by.partner, run.plan, number=run.plan_version)
-            found.append((run, used.version, given))
-    return found
+    return past_runs(c, by.partner, plan, most=most)
 
 
 def tried_on(
@@ -87,14 +72,7 @@ def tried_on(
     with on_disk(here, given) as (files, folder):
         box = Box(folder=folder, readable=tuple(each.path for each in files), seconds=SECONDS)
         try:
-            made = replayed(
-                used,
-                candidate,
-                files,
-                given=Read.model_validate(run.options.get("read", {})),
-                mapping=dict(run.options.get("mapping", {})),
-                box=box,
-            )
+            made = tried_again(run, used, candidate, files, box=box)
         except CompileError:
             return _row(run, status="does_not_fit", made=None)
         except ExecutionError:
