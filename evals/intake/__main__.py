@@ -149,6 +149,9 @@ def encoding_table(folder: Path) -> dict[str, float]:
         share = 1 - len(files) / total
         print(f"{detector:18}{share:8.3f}  wrong: {', '.join(files[:6])}")
         out[f"encodings_{detector.replace(' ', '_').replace('-', '_')}"] = round(share, 4)
+    for kind, (files, bad) in encodings.calibration(folder).items():
+        print(f"a few foreign words among plain rows, {kind}: {files} files, {bad} decoded wrongly")
+        out |= {f"encodings_{kind}": files, f"encodings_{kind}_wrong": bad}
     return out
 
 
