@@ -17,6 +17,10 @@ from plans.versions import PlanVersion
 EACH = 12
 #: Allowed values offered as options; more of them are typed in.
 OFFERED = 12
+#: Ways to read a whole column, which come before the meaning of single values.
+_READINGS = (RepairKind.FORMAT, RepairKind.CLEAN, RepairKind.AMBIGUOUS_FORMAT)
+#: Types beside lists whose unreadable values may each stand for one.
+_CODED = (FieldType.COUNTRY, FieldType.CURRENCY, FieldType.INTEGER, FieldType.DECIMAL)
 _MISSING = (CellCode.REQUIRED, CellCode.MISSING_COLUMN)
 LEAVE_OUT = Option(id="leave_out", label="Leave these rows out of the import")
 
@@ -32,6 +36,7 @@ class Trouble:
     fixed: int  #: cells the proposal's repairs see to
     options: tuple[Option, ...]
     best: Repair | None
+    readable: bool  #: whether a repair would read the values another way
 
     @property
     def name(self) -> str:
@@ -89,6 +94,7 @@ def _troubles(
             fixed=sum(each.effect.fixed for each in mine if each.effect),
             options=tuple(_option(each) for each in _ranked(rest)),
             best=_best(rest),
+            readable=any(each.kind in _READINGS for each in rest),
         )
 
 
@@ -120,9 +126,10 @@ def _fed(trouble: Trouble, firm: Sequence[Repair]) -> bool:
 
 
 def _unknown(trouble: Trouble, firm: Sequence[Repair]) -> Counter[str]:
-    """Values of an enum that nothing maps yet."""
-    if trouble.field is None or trouble.field.type is not FieldType.ENUM:
+    """Values that nothing maps yet: of a list, and a few of a field whose values are codes or numbers."""
+    if trouble.field is None or trouble.field.type not in (FieldType.ENUM, *_CODED):
         return Counter()
+    listed = trouble.field.type is FieldType.ENUM
     mapped = {
         value
         for each in firm
@@ -133,9 +140,10 @@ def _unknown(trouble: Trouble, firm: Sequence[Repair]) -> Counter[str]:
     }
     counts: Counter[str] = Counter()
     for group in trouble.groups:
-        if group.code is CellCode.VALUE or group.code is CellCode.TYPE:
+        if group.code in VALUE_CODES:
             counts.update({value: n for value, n in group.values if value not in mapped})
-    return counts
+    few = not trouble.readable and 2 <= sum(each.distinct for each in trouble.groups) <= EACH
+    return counts if listed or few else Counter()
 
 
 def _about_values(trouble: Trouble, unknown: Counter[str]) -> list[Question]:
@@ -151,9 +159,16 @@ def _about_values(trouble: Trouble, unknown: Counter[str]) -> list[Question]:
             prompt=f"What is {value!r} in {trouble.name}?",
             affected=count,
             samples=(value,),
-            options=(*_meanings(sheet, field, (value,)), LEAVE_OUT),
+            options=(
+                *_meanings(sheet, field, (value,)),
+                *(trouble.options if not field.values else ()),
+                LEAVE_OUT,
+            ),
             custom=Custom.MEANING,
-            hint=f"one of: {', '.join(field.values[:50])}",
+            hint=f"one of: {', '.join(field.values[:50])}"
+            if field.values
+            else "what it stands for",
+            place=_place_of(trouble, value),
         )
         for at, (value, count) in enumerate(alone, 1)
     ]
@@ -297,16 +312,14 @@ def _question(
     custom: Custom | None = None,
     hint: str = "",
     error: str = "",
+    place: str | None = None,
 ) -> Question:
     group = max(trouble.groups, key=lambda each: each.cells, default=None)
-    files = dict.fromkeys(each.file for each in trouble.groups)
-    rows = group.first_rows[:3] if group else ()
-    place = f"first in rows {', '.join(map(str, rows))} of {group.file}" if group and rows else ""
     ids = {option.id for option in options}
     return Question(
         id=id,
         prompt=prompt,
-        context=f"{place}{f' and {len(files) - 1} more files' if len(files) > 1 else ''}",
+        context=_place(trouble) if place is None else place,
         target=Target(
             sheet=trouble.sheet.name,
             field=trouble.field.name if trouble.field else None,
@@ -321,6 +334,29 @@ def _question(
         custom_hint=hint,
         custom=custom,
     )
+
+
+def _place(trouble: Trouble) -> str:
+    """Where the field's invalid cells begin."""
+    group = max(trouble.groups, key=lambda each: each.cells, default=None)
+    files = len({each.file for each in trouble.groups})
+    return _rows(group.first_rows[:3], group.file, files) if group else ""
+
+
+def _place_of(trouble: Trouble, value: str) -> str:
+    """The same of one value's cells alone."""
+    found = {
+        group.file: rows
+        for group in trouble.groups
+        for (each, _), rows in zip(group.values, group.value_rows, strict=False)
+        if each == value
+    }
+    return next((_rows(rows, file, len(found)) for file, rows in found.items()), "")
+
+
+def _rows(rows: Sequence[int], file: str, files: int) -> str:
+    more = f" and {files - 1} more files" if files > 1 else ""
+    return f"first in rows {', '.join(map(str, rows))} of {file}{more}" if rows else ""
 
 
 def _option(repair: Repair) -> Option:

@@ -49,6 +49,7 @@ def drifts(sheet: SheetPlan, source: Source, binding: Binding) -> tuple[Drift, .
         bound = binding.bound(mapping.field)
         if bound is not None:
             found += _renamed(sheet, mapping, bound, source)
+            found += _moved(sheet, mapping, bound)
         elif mapping.field in binding.missing and not mapping.optional:
             found.append(_missing(sheet, mapping))
     found += _reordered(sheet, binding)
@@ -70,6 +71,21 @@ def _renamed(sheet: SheetPlan, mapping: Mapping, bound: Bound, source: Source) -
         )
         for column, at in zip(mapping.columns, bound.columns, strict=False)
         if column.names and source.columns[at] != column.header
+    ]
+
+
+def _moved(sheet: SheetPlan, mapping: Mapping, bound: Bound) -> list[Drift]:
+    return [
+        Drift(
+            code=DriftCode.MOVED,
+            sheet=sheet.name,
+            field=mapping.field,
+            expected=f"number {column.position}",
+            found=f"number {at}",
+            message=f"column number {column.position} came as number {at} ({bound.evidence})",
+        )
+        for column, at in zip(mapping.columns, bound.columns, strict=False)
+        if bound.by is Pass.VALUES and column.header is None and column.position not in (None, at)
     ]
 
 

@@ -41,6 +41,7 @@ class CellGroup:
     values: tuple[tuple[str, int], ...]  #: raw value and its count, at most 200
     distinct: int
     first_rows: tuple[int, ...]  #: source rows, at most 10
+    value_rows: tuple[tuple[int, ...], ...] = ()  #: of each of `values`, at most 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

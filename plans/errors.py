@@ -34,6 +34,10 @@ class PlanInvalid(PlanError):
         self.problems = problems
         super().__init__(f"{name} is not valid:\n" + "\n".join(f"  {each}" for each in problems))
 
+    def __reduce__(self) -> tuple[type["PlanInvalid"], tuple[str, tuple[Problem, ...]]]:
+        # By itself an exception is made anew from its message alone.
+        return PlanInvalid, (self.name, self.problems)
+
 
 class ChangeConflict(PlanError):
     """The change does not fit this plan."""

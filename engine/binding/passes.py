@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from engine.binding.bound import Pass
 from engine.binding.fit import TELLING, fit, known
 from engine.binding.learned import Learned, support
 from engine.binding.memory import Memory, shape
 from engine.binding.pairs import Side
+from engine.binding.positions import displaced
 from engine.binding.score import scores
 from engine.binding.words import concepts, normalised
 from engine.intake.source import Source
@@ -107,9 +109,12 @@ def remembered(task: Task, wanted: Collection[Wanted], free: Collection[int]) ->
 
 def exact(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Claims:
     """The plan's header letter by letter, or its position where it gives one."""
-    claims = []
+    claims, moved = [], _moved(task, wanted)
     for each in wanted:
         column = each.column
+        if each in moved:
+            claims += _elsewhere(task, each, moved[each])
+            continue
         at = next((i for i in sorted(free) if task.header(i) == column.header), None)
         if at is not None and column.header is not None:
             evidence = f"header {column.header!r}"
@@ -211,6 +216,35 @@ def values(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Cla
 PASSES: tuple[Finder, ...] = (
     given, remembered, exact, normalised_header, alias, synonym, likely, values,
 )  # fmt: skip
+
+
+def _moved(task: Task, wanted: Collection[Wanted]) -> dict[Wanted, int | None]:
+    """What a file without headers holds elsewhere than the plan's numbers say."""
+    if task.source.header_rows:
+        return {}
+    numbered = {
+        each: each.column.position
+        for each in wanted
+        if each.column.header is None and each.column.position is not None
+    }
+    telling = [each for each in numbered if _telling(each) and len(each.feeds) == 1]
+    width = len(task.source.columns)
+    return displaced(numbered, telling=telling, fit=partial(_fits, task), width=width)
+
+
+def _elsewhere(task: Task, wanted: Wanted, at: int | None) -> Claims:
+    """One number's values stand under another; where nobody can tell, nothing is claimed."""
+    if at is None:
+        return []
+    was, kind = wanted.column.position, wanted.fields[0].type
+    evidence = (
+        f"the values of column number {at} (from 0) are of type {kind}, those of {was} are not"
+    )
+    if not _telling(wanted):
+        evidence = (
+            f"column number {at} (from 0) is left when the others stand where their values are"
+        )
+    return [Claim(wanted=wanted, column=at, by=Pass.VALUES, score=0.985, evidence=evidence)]
 
 
 def _same(name: str | None, header: str) -> bool:

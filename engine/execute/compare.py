@@ -51,7 +51,7 @@ def _run_both(db: Database, before: Part, after: Part, *, shard: Shard, field: s
         _blank_lookups(db, program)
         at = program.outputs.index(_output(program, field))
         create = f"CREATE OR REPLACE TABLE {name} AS SELECT f{at} AS f, e{at} AS e FROM ({program.values})"
-        assert_ordered(db, create)
+        assert_ordered(db, create, program=program.values)
         db.run(create)
     output = _output(after.program, field)
     text = partial(types.canonical, output.type, output.sql_type)

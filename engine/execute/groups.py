@@ -11,6 +11,8 @@ from plans.template import Severity
 
 #: Offending values and first rows kept of a group.
 VALUES, ROWS = 200, 10
+#: First rows kept of each of these values.
+VALUE_ROWS = 3
 
 
 def groups(db: Database, sheet: str, file: str, paths: Sequence[Path]) -> tuple[CellGroup, ...]:
@@ -37,9 +39,10 @@ def groups(db: Database, sheet: str, file: str, paths: Sequence[Path]) -> tuple[
             severity=Severity(severity),
             cells=count,
             rows=rows,
-            values=tuple(tops.get(number, ())),
+            values=tuple((value, n) for value, n, _ in tops.get(number, ())),
             distinct=different,
             first_rows=tuple(first_rows),
+            value_rows=tuple(tuple(rows) for _, _, rows in tops.get(number, ())),
         )
         for field, column, code, message, severity, count, rows, different, first_rows, number in db.connection.execute(
             "SELECT * FROM grouped ORDER BY id"
@@ -47,18 +50,20 @@ def groups(db: Database, sheet: str, file: str, paths: Sequence[Path]) -> tuple[
     )
 
 
-def _top_values(db: Database, cells: str) -> dict[int, list[tuple[str, int]]]:
+def _top_values(db: Database, cells: str) -> dict[int, list[tuple[str, int, list[int]]]]:
+    """Of each group the most frequent values: the value, its cells, its first rows."""
     same = " AND ".join(
         f'c."{name}" IS NOT DISTINCT FROM g."{name}"'
         for name in ("field", "column", "code", "message", "severity")
     )
     rows = db.connection.execute(
-        "SELECT id, value, n FROM (SELECT g.id, c.value, count(*) AS n FROM"
+        "SELECT id, value, n, first_rows FROM (SELECT g.id, c.value, count(*) AS n,"
+        f" min(c.row_number, {VALUE_ROWS}) AS first_rows FROM"
         f" {cells} c JOIN grouped g ON {same} WHERE c.value IS NOT NULL GROUP BY ALL)"
         f" QUALIFY row_number() OVER (PARTITION BY id ORDER BY n DESC, value) <= {VALUES}"
         " ORDER BY id, n DESC, value"
     ).fetchall()
-    found: dict[int, list[tuple[str, int]]] = {}
-    for number, value, count in rows:
-        found.setdefault(number, []).append((value, count))
+    found: dict[int, list[tuple[str, int, list[int]]]] = {}
+    for number, *told in rows:
+        found.setdefault(number, []).append((told[0], told[1], told[2]))
     return found

@@ -39,14 +39,15 @@ def _create(db: Database, program: Program, create: str) -> None:
         db.run("DROP VIEW looked")
         db.run("DROP TABLE keyed")
         return
-    assert_ordered(db, create)
+    assert_ordered(db, create, program=program.values)
     db.run(create)
 
 
 def _look_up(db: Database, program: Program) -> None:
     """Join the looked-up rows to the records, in the records' order."""
-    create = f"CREATE OR REPLACE TABLE keyed AS {program.keyed}"
-    assert_ordered(db, create)
+    keyed = program.keyed or ""
+    create = f"CREATE OR REPLACE TABLE keyed AS {keyed}"
+    assert_ordered(db, create, program=keyed)
     db.run(create)
     cells = [f"k.c{n}" for n in range(program.width)]
     joins = []

@@ -7,8 +7,8 @@ from engine.binding.bound import BoundTable
 from engine.binding.words import concepts
 from engine.outcome import VALUE_CODES, Outcome
 from engine.proposal import Repair, RepairKind
-from plans.changes import AddAlias, AddMapping, Change
-from plans.plan import Mapping, SheetPlan
+from plans.changes import AddAlias, AddMapping, Change, SetColumns
+from plans.plan import Column, Mapping, SheetPlan
 from plans.template import Template
 from plans.versions import PlanVersion
 
@@ -87,12 +87,20 @@ def _candidate(plan: SheetPlan, table: BoundTable, bound: Bound) -> list[Repair]
     mapping = plan.mapping(bound.field)
     at = bound.columns[0]
     header = table.staged.source.columns[at]
-    if mapping is None or len(mapping.columns) != 1 or mapping.optional:
+    if mapping is None or mapping.optional:
         return []
-    name = mapping.columns[0].header
+    # Of several columns that become one value, the part that is gone.
+    gone = [
+        each for each in mapping.columns if not set(each.names) & set(table.staged.source.columns)
+    ]
+    if len(gone) != 1:
+        return []
+    name = gone[0].header
     change: Change | None = None
     if header and name is not None:
         change = AddAlias(sheet=plan.name, field=bound.field, header=name, alias=header)
+    elif name is None and not header and len(mapping.columns) == 1:
+        change = SetColumns(sheet=plan.name, field=bound.field, columns=(Column(position=at),))
     if change is None:
         return []
     return [
@@ -102,7 +110,7 @@ def _candidate(plan: SheetPlan, table: BoundTable, bound: Bound) -> list[Repair]
             sheet=plan.name,
             field=bound.field,
             changes=(change,),
-            summary=f"Feed {bound.field} from column {header!r}",
+            summary=f"Feed {bound.field} from column {repr(header) if header else f'number {at}'}",
             evidence=bound.evidence,
             # Candidates were doubted by the binding already; no trial makes a name sure.
             confidence=min(bound.score, 0.97),

@@ -1,5 +1,6 @@
 """Values that are words: placeholders, yes and no, allowed values, spaces, names with a code."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 import phonenumbers
@@ -45,6 +46,8 @@ _TIDY: Mapping[FieldType, tuple[Transform, str]] = {
 }
 #: Two spellings of one word are this close; a rival must be this much further off.
 _NEAR, _APART = 86, 8
+#: What a word for yes or no can look like.
+_WORD = re.compile(r"[^\W\d_]{1,15}( [^\W\d_]{1,10})?")
 _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "AT", "CH", "BE", "CA", "AU", "IN", "BR",
             "MX", "PL", "SE", "DK", "NO", "PT", "IE", "JP", "CN")  # fmt: skip
 
@@ -127,7 +130,7 @@ def booleans(case: Case) -> list[Repair]:
     no = tuple(dict.fromkeys(word for word in words if word in _NO and word not in yes))
     if yes or no:
         known = [(RepairKind.CLEAN, yes, no, "known words for yes and no", 0.99)]
-    elif len(set(words)) == 2 and case.cells == sum(case.values.values()):
+    elif len(set(words)) == 2 and _two_words(case, words):
         one, two = dict.fromkeys(words)
         maybe = RepairKind.AMBIGUOUS_FORMAT
         told = "the column has two words; nothing says which one is yes"
@@ -145,6 +148,13 @@ def booleans(case: Case) -> list[Repair]:
         )
         for at, (kind, yes, no, evidence, confidence) in enumerate(known)
     ]
+
+
+def _two_words(case: Case, words: Iterable[str]) -> bool:
+    """Whether nothing but these two short words stands there, again and again: no names, no codes."""
+    often = all(count > 1 for count in case.values.values())
+    whole = case.cells == sum(case.values.values())
+    return often and whole and all(_WORD.fullmatch(each) for each in words)
 
 
 def spellings(case: Case) -> list[Repair]:

@@ -61,7 +61,9 @@ def _file(file: FileOutcome) -> dict[str, Any]:
 
 def _group(group: CellGroup) -> dict[str, Any]:
     values = [{"value": value, "count": count} for value, count in group.values[:SHOWN]]
-    return {**asdict(group), "values": values, "first_rows": list(group.first_rows)}
+    told = {**asdict(group), "values": values, "first_rows": list(group.first_rows)}
+    del told["value_rows"]
+    return told
 
 
 def _heal(repair: Repair) -> dict[str, Any]:

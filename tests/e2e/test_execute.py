@@ -102,7 +102,7 @@ def test_a_statement_that_would_lose_the_order_is_refused(tmp_path: Path) -> Non
     with database(tmp_path) as db:
         db.run("CREATE TABLE source (c0 VARCHAR)")
         with pytest.raises(ExecutionError, match=r"would not keep the rows' order: .*JOIN"):
-            assert_ordered(db, f"CREATE TABLE stage AS {select}")
+            assert_ordered(db, f"CREATE TABLE stage AS {select}", program=select)
 
 
 def test_row_numbers_follow_the_gaps_of_the_file(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_what_the_whole_column_proves_is_healed(
         ("date", ["24-12-31", "23-01-15"]),
         ("decimal", ["1,234", "2,345"]),
         ("decimal", ["12 %", "7 %"]),
-        ("boolean", ["aktiv", "passiv"]),
+        ("boolean", ["aktiv", "passiv"] * 2),
     ],
 )
 def test_what_can_be_read_in_two_ways_is_asked(

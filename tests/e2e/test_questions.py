@@ -135,3 +135,52 @@ def test_the_etag_covers_what_is_seen_and_is_the_same_for_the_same(tmp_path: Pat
 def test_everything_left_over_stands_in_a_question(tmp_path: Path) -> None:
     _, proposal = asked(tmp_path, STAGE, ["Closed", *(f"w{at}" for at in range(30))])
     assert sum(question.target.affected for question in proposal.questions) == 31
+
+
+def test_a_question_about_a_value_names_the_rows_of_that_value_alone(tmp_path: Path) -> None:
+    _, proposal = asked(tmp_path, STAGE, ["Lead", "Closed", "Dead", "Closed"])
+    places = {each.target.samples[0]: each.context for each in proposal.questions}
+    assert places == {
+        "Closed": "first in rows 3, 5 of file.csv",
+        "Dead": "first in rows 4 of file.csv",
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "cells", "answers"),
+    [
+        ({"type": "country"}, ["Utopia", "Freedonia", "DE"], ["GB", "US"]),
+        ({"type": "integer"}, ["dozen", "score", "7"], ["12", "20"]),
+    ],
+)
+def test_each_of_several_unreadable_values_can_stand_for_one(
+    tmp_path: Path, field: dict[str, Any], cells: list[str], answers: list[str]
+) -> None:
+    found, proposal = asked(tmp_path, field, cells)
+    assert len(proposal.questions) == 2
+    told = {each.id: answer for each, answer in zip(proposal.questions, answers, strict=True)}
+    again = rerun(tmp_path, found, proposal, decision(proposal, answers=told))
+    assert again.outcome.accounting.valid == 3
+
+
+def test_a_missing_part_of_a_join_is_asked_with_its_likely_column(tmp_path: Path) -> None:
+    version = version_of(
+        {"required": True}, {"from": ["First", "Family name"], "transforms": ["join"]}
+    )
+    table = staged(tmp_path, ["N", "First", "Fam. nm"], [["1", "Ann", "Lee"], ["2", "Bob", "Ray"]])
+    found = look(version, [table], tmp_path)
+    proposal = propose(
+        found.version, found.outcome, found.repairs, inputs=["a" * 64], drifts=found.drifts
+    )
+    (question,) = proposal.questions
+    taken = decision(proposal, answers={question.id: question.options[0].id})
+    again = rerun(tmp_path, found, proposal, taken)
+    assert again.tables[0].binding.columns("x") == (1, 2)
+
+
+def test_two_names_are_no_words_for_yes_and_no(tmp_path: Path) -> None:
+    for at, cells in enumerate((["Ann Lee", "Bob Ray"], ["A-1", "B-2"] * 3, ["x@y.org", "z"])):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        found, _ = asked(folder, {"type": "boolean"}, cells)
+        assert [each for each in found.repairs if "yes is" in each.summary] == []

@@ -1,5 +1,6 @@
 """Plans and templates as text: what is read, what is refused, and where."""
 
+import pickle
 from textwrap import dedent
 
 import pytest
@@ -202,3 +203,9 @@ def test_a_plan_is_written_as_a_person_would():
     assert "name: customers" not in dump(plan(SMALL))
     assert "        from: Name\n        transforms:\n          - trim\n" in dump(plan(SMALL))
     assert "        from: 0\n" in dump(plan(SMALL))
+
+
+def test_an_invalid_document_survives_the_way_between_processes() -> None:
+    error = PlanInvalid("p.yaml", (Problem(path="sheets", message="missing", line=3),))
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.name, again.problems, str(again)) == (error.name, error.problems, str(error))
