@@ -1,13 +1,15 @@
 """The document, a page that shows it, and a page about every error; nothing from another host."""
 
+import json
 import re
 from base64 import b64encode
+from functools import lru_cache
 from hashlib import sha256
 from html import escape
 from pathlib import Path
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse, Response
 
 from api.errors import STATUS, Code
 from api.openapi import operations
@@ -29,13 +31,24 @@ _STYLE = (
 @router.get("/v1/openapi.json")
 def openapi(request: Request) -> Response:
     """The OpenAPI document."""
-    return JSONResponse(request.app.openapi())
+    return Response(_document(request.app), media_type="application/json")
+
+
+# Anybody may ask, and to write it out takes long.
+@lru_cache(maxsize=1)
+def _document(app: FastAPI) -> bytes:
+    return json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @router.get("/docs")
 def docs(request: Request) -> Response:
     """Every operation, readable without a script."""
-    document = request.app.openapi()
+    return _page(_operations(request.app))
+
+
+@lru_cache(maxsize=1)
+def _operations(app: FastAPI) -> str:
+    document = app.openapi()
     parts = [f"<h1>{escape(document['info']['title'])}</h1>"]
     parts += [f"<p>{escape(each)}</p>" for each in document["info"]["description"].split("\n\n")]
     parts.append(
@@ -48,7 +61,7 @@ def docs(request: Request) -> Response:
             for path, method, each in operations(document)
             if tag["name"] in each["tags"]
         ]
-    return _page("".join(parts))
+    return "".join(parts)
 
 
 @router.get("/docs/errors")

@@ -36,8 +36,8 @@ router = APIRouter(tags=["runs"])
 
 READ, WRITE, APPROVE = Scope.COMPANIES_READ, Scope.IMPORTS_WRITE, Scope.IMPORTS_APPROVE
 
-#: How often a stream looks for new events.
-LOOK_SECONDS = 0.2
+#: How long a stream waits before it looks for new events: less where something happens.
+LOOK_SECONDS, PATIENT_SECONDS = 0.2, 1.0
 #: A stream goes no longer, so that a revoked key does not listen for ever; clients take it up again.
 STREAM_SECONDS = 900.0
 
@@ -269,7 +269,7 @@ async def stream_run_events(
     """Follow a run as Server-Sent Events: each event once, in order, until the run has ended."""
     seen = int(last_event_id) if last_event_id else after
     yield ServerSentEvent(comment="reknit", retry=2_000)
-    end = monotonic() + STREAM_SECONDS
+    end, pause = monotonic() + STREAM_SECONDS, LOOK_SECONDS
     while not here.draining.is_set():
         found, ended = await run_in_threadpool(_news, here, by, run.id, seen)
         for event in found:
@@ -277,8 +277,9 @@ async def stream_run_events(
             yield ServerSentEvent(data=event, event=event.type, id=str(event.sequence))
         if (ended and not found) or monotonic() > end:
             return
+        pause = LOOK_SECONDS if found else min(1.2 * pause, PATIENT_SECONDS)
         if not found:
-            await anyio.sleep(LOOK_SECONDS)
+            await anyio.sleep(pause)
 
 
 def _news(here: Services, by: Caller, run: str, after: int) -> tuple[list[EventBody], bool]:
