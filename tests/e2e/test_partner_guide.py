@@ -35,7 +35,9 @@ def test_the_way_in_curl_and_in_python_works_as_it_stands(surroundings):
     script = "set -euo pipefail\n" + "\n".join(blocks("sh"))
     shell = run(surroundings, "bash", "-c", script)
 
-    scopes, upload, mapping, status, prompt, counts, message, *stored, deleted = shell.splitlines()
+    scopes, upload, mapping, status, prompt, counts, message, *stored, delivery, deleted = (
+        shell.splitlines()
+    )
 
     assert "'imports:write'" in scopes
     assert (upload, status, deleted) == ("stored", "needs_attention", "True")
@@ -43,7 +45,10 @@ def test_the_way_in_curl_and_in_python_works_as_it_stands(surroundings):
     assert prompt.endswith("?")
     assert counts == "{'read': 3, 'valid': 1, 'invalid': 2, 'duplicate': 0, 'skipped': 0}"
     assert "no mail" in message
-    taken, stands, undone = stored
+    taken, stands, undone, oldest = stored
+    assert (oldest, delivery) == ("Bob", "queued")
+    assert (folder / "contacts.parquet").read_bytes()[:4] == b"PAR1"
+    assert "_created_run" in (folder / "before.csv").read_text()
     assert "'created': 2" in taken
     assert stands.endswith("'valid': 2, 'duplicate': 0, 'invalid': 0}")
     assert "'removed': 1, 'restored': 0, 'kept': 0" in undone
