@@ -139,10 +139,9 @@ def peers(
             reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
             print(f"  {name:<28} skipped: {reason[:150]}")
             continue
-        speed = rows / told["cpu"]
-        print(
-            f"  {name:<28} {speed:>12.0f}  {told['bad']}{'' if told['bad'] == bad else ' (differs)'}"
-        )
+        speed, differs = rows / told["cpu"], "" if told["bad"] == bad else " (differs)"
+        without = bench_peers.MODULES[name][1]
+        print(f"  {name:<28} {speed:>12.0f}  {told['bad']}{differs}; {without}")
         figures[f"peer_{name}"] = ours / speed
     return figures
 
