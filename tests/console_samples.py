@@ -28,7 +28,7 @@ from api.console.views import (
 )
 from engine.accounting import Accounting
 from engine.model import Artifact, Progress, RunStatus, Scope
-from engine.proposal import Effect
+from engine.proposal import Effect, Preview
 from plans.versions import Difference
 
 NOW = datetime(2026, 11, 22, 9, 41, 12, tzinfo=UTC)
@@ -186,6 +186,34 @@ QUESTIONS = (
         ),
         allow_custom=False,
         custom_hint="",
+    ),
+    QuestionRow(
+        id="q3",
+        prompt="How should contacts.csv be read?",
+        context="These are its rows under either reading; nothing is checked before you say which.",
+        sheet="contacts",
+        field=None,
+        column=None,
+        affected=41,
+        samples=(),
+        error="only 51% sure how the file is meant",
+        options=tuple(
+            OptionRow(
+                id=id,
+                label=f"{mark!r} separates the columns",
+                effect=None,
+                changes=(),
+                recommended=mark == ",",
+                preview=Preview(columns=columns, rows=(row, row)),
+            )
+            for id, mark, columns, row in (
+                ("reading-1", ",", ("name", "city"), ("Ann;3", "Rome;4")),
+                ("reading-2", ";", ("name,city", ""), ("Ann", "3,Rome", "4")),
+            )
+        ),
+        allow_custom=False,
+        custom_hint="",
+        headers=(),
     ),
 )
 EXCHANGE = ExchangeRow(
