@@ -17,6 +17,8 @@ from evals.intake.pollock import Result
 
 #: Where the lists of files read wrong go.
 WRONG = Path("out/evals-intake")
+#: More kinds of trouble than this are single files.
+MANY = 40
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
@@ -76,11 +78,13 @@ def report(folder: Path, *, peers: bool) -> list[Result]:
             f"{each.part('record'):8.3f}{each.part('cell'):7.3f}{each.part('exact'):8.3f}"
             f"{errors:8}{each.perfect:9}"
         )
-    print(f"\n{'shape':32}{'files':>6}{'mean':>8}{'perfect':>9}")
-    for shape, (files, mean, perfect) in pollock.shapes(results[0]).items():
+    shapes = pollock.shapes(results[0])
+    if len(shapes) < MANY:
+        print(f"\n{'shape':32}{'files':>6}{'mean':>8}{'perfect':>9}")
+    for shape, (files, mean, perfect) in shapes.items() if len(shapes) < MANY else ():
         print(f"{shape:32}{files:6}{mean:8.3f}{perfect:9}")
     for kind, (files, bad) in pollock.calibration(results[0]).items():
-        print(f"{kind:5}: {files} files, {bad} of them with a wrong cell or name")
+        print(f"{kind:6}: {files} files, {bad} of them with a wrong cell or name")
     lines = pollock.wrong(results[0])
     out = WRONG / f"{folder.name}.txt"
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -100,12 +100,17 @@ def wrong(result: Result) -> list[str]:
     ]
 
 
+#: Findings that tell of rows whose shape was doubtful.
+_TELLS = ("broken_rows", "ragged_rows", "stray_quotes")
+
+
 def calibration(result: Result) -> dict[str, tuple[int, int]]:
-    """Of the files it would ask about and of the others: how many, and how many are read wrong."""
-    told: dict[str, tuple[int, int]] = {"asked": (0, 0), "sure": (0, 0)}
+    """Files it would ask about, those it has findings on, the others: how many, how many wrong."""
+    told = {"asked": (0, 0), "told": (0, 0), "silent": (0, 0)}
     for name, each in result.scores.items():
         table = result.tables.get(name)
-        kind = "asked" if table and table.asks else "sure"
+        found = table is None or any(code in table.why for code in _TELLS)
+        kind = "asked" if table and table.asks else "told" if found else "silent"
         files, bad = told[kind]
         told[kind] = files + 1, bad + (each.cell[2] < 1 or each.header[2] < 1)
     return told
