@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from engine.compiler.program import Program, Stored, Wanted
 from engine.errors import CompileError
-from engine.intake.source import Source, Staged
+from engine.intake.source import Shard, Source, Staged
 from plans.versions import PlanVersion
 
 
@@ -45,17 +45,23 @@ class Job:
 
 
 def in_pieces(job: Job, size: int) -> Job:
-    """The job with every table of at most `size` bytes in one shard: it needs no pass for its keys."""
+    """The job with neighbouring shards joined up to `size` bytes.
+
+    A table in one piece needs no pass for its keys, and few pieces need few statements.
+    """
     parts = tuple(replace(part, staged=_in_pieces(part.staged, size)) for part in job.parts)
     return replace(job, parts=parts)
 
 
 def _in_pieces(staged: Staged, size: int) -> Staged:
-    shards = staged.shards
-    if len(shards) < 2 or shards[-1].end - shards[0].start > size:
-        return staged
-    whole = replace(shards[0], end=shards[-1].end, records=sum(each.records for each in shards))
-    return replace(staged, shards=(whole,))
+    pieces: list[Shard] = []
+    for shard in staged.shards:
+        if pieces and shard.end - pieces[-1].start <= size:
+            records = pieces[-1].records + shard.records
+            pieces[-1] = replace(pieces[-1], end=shard.end, records=records)
+        else:
+            pieces.append(replace(shard, index=len(pieces)))
+    return replace(staged, shards=tuple(pieces))
 
 
 def label(source: Source) -> str:

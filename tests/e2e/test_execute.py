@@ -15,6 +15,7 @@ from tables import staged
 from engine.compiler.program import CellCode
 from engine.errors import CompileError, ExecutionError
 from engine.execute import Comparison, Job, Part, compare, execute
+from engine.execute.job import in_pieces
 from engine.intake.source import BrokenRow, Shard, Staged
 from engine.outcome import CELL_COLUMNS, Outcome, SheetOutcome
 from engine.shards import assert_ordered, database
@@ -381,3 +382,14 @@ def test_valid_rows_of_all_shards_are_one_file_in_the_customers_order(tmp_path: 
     assert rows == sorted(rows)
     assert len(rows) == people.accounting.valid
     assert [line[0] for line in valid(people)[1:]] == [f"n\n{row - 2}" if row % 5 == 2 else f"n{row - 2}" for row in rows]  # fmt: skip
+
+
+def test_neighbouring_shards_are_judged_in_one_piece(tmp_path: Path) -> None:
+    table = in_shards(many(tmp_path), 777)
+    size = 3 * max(shard.end - shard.start for shard in table.shards)
+    (part,) = in_pieces(job(PEOPLE, table), size).parts
+    assert [shard.index for shard in part.staged.shards] == [0, 1, 2]
+    assert [shard.records for shard in part.staged.shards] == [2_331, 2_331, 338]
+    (people,) = run(tmp_path / "out", job(PEOPLE, table), piece=size).sheets
+    assert all(value == f"x{row}" for row, _, _, value in cells(people))
+    assert people.accounting.valid == len(valid(people)) - 1 == 4_285
