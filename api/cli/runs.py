@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from api.cli.evidence import evidence
 from api.cli.replays import replay_plan
 from api.cli.state import ACTOR, of_partner, opened, transaction
 
@@ -202,5 +203,6 @@ def _run(run: "Run") -> dict[str, Any]:
 def register(root: click.Group) -> None:
     """Add the commands of this module."""
     plans_group.add_command(replay_plan)
+    runs_group.add_command(evidence)
     for group in (runs_group, plans_group):
         root.add_command(group)

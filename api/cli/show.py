@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from api.cli.evidence import ledger
 from engine.accounting import Accounting
 from engine.drift import Drift
 from engine.outcome import CellGroup, Outcome
@@ -63,6 +65,8 @@ def run(made: "FolderRun", out: Path, *, as_json: bool) -> None:
     _repairs("Healed: the data proved it", attempt.healed)
     _repairs("Approved by the policy", attempt.approved)
     _groups([group for sheet in attempt.outcome.sheets for group in sheet.groups])
+    if attempt.advice:
+        ledger(asdict(attempt.advice))
     if attempt.proposal:
         _proposal(attempt.proposal, out)
         return

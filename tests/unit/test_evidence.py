@@ -1,0 +1,25 @@
+"""The egress ledger in a terminal."""
+
+import pytest
+
+from api.cli.evidence import ledger
+
+SENT = {
+    "model": "openai/m", "prompt": "system\nDATA-1\n{}\nDATA-1", "digest": "ab" * 32,
+    "status": "answered", "prompt_tokens": 1200, "output_tokens": 30, "cost": 0.0021,
+}  # fmt: skip
+REFUSED = {**SENT, "prompt": "", "digest": "", "status": "not sent: the run's budget", "cost": None}
+
+
+def test_the_ledger_shows_what_left_and_what_did_not(capsys: pytest.CaptureFixture[str]) -> None:
+    ledger({"status": "answered", "exchanges": [SENT, REFUSED]})
+    shown = capsys.readouterr().out
+    assert "1. openai/m: answered, 1,200 + 30 tokens, cost 0.002100 USD" in shown
+    assert "| DATA-1" in shown
+    assert "2. openai/m: not sent: the run's budget" in shown
+    assert shown.count("SHA-256") == 1
+
+
+def test_no_call_is_told_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    ledger({"status": "off", "exchanges": []})
+    assert "nothing left this machine" in capsys.readouterr().out
