@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from base64 import b64encode
 from functools import lru_cache
 from hashlib import sha256
@@ -28,13 +29,18 @@ _STYLE = (
 )
 
 
+#: The document is written out once, however many ask for it at first.
+_WRITING = threading.Lock()
+
+
 @router.get("/v1/openapi.json")
 def openapi(request: Request) -> Response:
     """The OpenAPI document."""
-    return Response(_document(request.app), media_type="application/json")
+    with _WRITING:
+        return Response(_document(request.app), media_type="application/json")
 
 
-# Anybody may ask, and to write it out takes long.
+# Anybody may ask, and to write it out takes seconds.
 @lru_cache(maxsize=1)
 def _document(app: FastAPI) -> bytes:
     return json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
@@ -43,7 +49,8 @@ def _document(app: FastAPI) -> bytes:
 @router.get("/docs")
 def docs(request: Request) -> Response:
     """Every operation, readable without a script."""
-    return _page(_operations(request.app))
+    with _WRITING:
+        return _page(_operations(request.app))
 
 
 @lru_cache(maxsize=1)
