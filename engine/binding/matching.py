@@ -31,6 +31,7 @@ def match(
     known = {each.template: each for each in templates}
     pairs: list[tuple[str, int]] = []
     scores: dict[int, float] = {}
+    places = [_place(table.source) for table in tables]
     for at, table in enumerate(tables):
         profile = profiles[at] if profiles else None
         named = [sheet for sheet in plan.sheets if _named(sheet.files, table.source)]
@@ -41,7 +42,9 @@ def match(
             or plan.sheets
         ]
         pairs += [(sheet.name, at) for sheet in _chosen(scored, named=bool(named), plan=plan)]
-        scores[at] = 1.0 if named else max((score for score, _ in scored), default=0.0)
+        # The name of a file that holds several tables speaks for none of them.
+        sure = named and places.count(_place(table.source)) == 1
+        scores[at] = 1.0 if sure else max((score for score, _ in scored), default=0.0)
     # Beside a table that fits, one that fits nowhere is a note or a cover sheet.
     if max(scores.values(), default=0.0) >= ENOUGH:
         pairs = [pair for pair in pairs if scores[pair[1]] > 0.1]
@@ -63,6 +66,10 @@ def _chosen(
             max(scored, key=lambda each: each[0])[1]
         ]
     return [max(scored, key=lambda each: each[0])[1]]
+
+
+def _place(source: Source) -> tuple[str | None, ...]:
+    return source.file, source.digest, source.member, source.sheet
 
 
 def _named(files: Files, source: Source) -> bool:
