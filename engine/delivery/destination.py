@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, TypeAdapter, field_validator
+from pydantic import ConfigDict, Field, SecretStr, TypeAdapter, field_validator
 
 from engine.secrets import Keys, open_sealed, seal
 from plans.document import Document
@@ -20,8 +20,15 @@ _Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 
 
+def _tagged(schema: dict[str, Any]) -> None:
+    """What tells the kinds apart must be said, although code may leave it out."""
+    schema["required"] = ["kind", *schema.get("required", ())]
+
+
 class PostgresDestination(Document):
     """One table a sheet, `prefix` before its name; made where it does not exist."""
+
+    model_config = ConfigDict(json_schema_extra=_tagged)
 
     kind: Literal["postgresql"] = "postgresql"
     host: _Host
@@ -37,6 +44,8 @@ class PostgresDestination(Document):
 
 class HttpDestination(Document):
     """An endpoint that takes batches of rows, signed by Standard Webhooks."""
+
+    model_config = ConfigDict(json_schema_extra=_tagged)
 
     kind: Literal["http"] = "http"
     url: Annotated[str, Field(max_length=2_048)]
@@ -58,6 +67,8 @@ class HttpDestination(Document):
 
 class S3Destination(Document):
     """A prefix of a bucket: one object a sheet, in the format of the exported file."""
+
+    model_config = ConfigDict(json_schema_extra=_tagged)
 
     kind: Literal["s3"] = "s3"
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
