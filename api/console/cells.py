@@ -15,7 +15,7 @@ from api.cursors import cursor, place
 from api.deps import Services, run_of
 from api.schemas.runs import CellBody
 from engine.model import Artifact, Scope
-from engine.report.rejected import ERRORS, FILE, ROW
+from engine.report.rejected import ADDED, FILE, ROW
 from engine.store import findings, runs
 from engine.store.findings import Finding
 
@@ -130,7 +130,7 @@ def _around(
     if artifact is None:
         return (), ()
     header = header_of(here.files, artifact)
-    own = len(header) - len({FILE, ROW, ERRORS} & set(header))
+    own = len(header) - len(set(ADDED) & set(header))
     at = {name: place for place, name in enumerate(header) if place >= own}
     kept: deque[bytes] = deque(maxlen=AROUND + 1)
     after = -1
