@@ -35,7 +35,8 @@ fuzz: $(READY)  ## the API fuzzer at length, boundaries too: EXAMPLES=50 of each
 
 KILLS ?= 50
 faults: $(READY)  ## break everything on purpose, then kill workers KILLS times on each database
-	$(BIN)/python -m pytest --timeout 900 tests/faults
+	$(BIN)/python -m pytest -s --timeout 1800 tests/faults
+	RESTARTS=20 $(BIN)/python -m pytest -s --timeout 1800 tests/e2e/test_rolling_restart.py
 	$(BIN)/python tests/chaos.py --kills $(KILLS)
 
 check: $(READY)  ## format, lint, types, import contracts
