@@ -45,17 +45,20 @@ class Job:
 
 
 def in_pieces(job: Job, size: int) -> Job:
-    """The job with neighbouring shards joined up to `size` bytes.
+    """The job with every table of at most `size` bytes in one shard: it needs no pass for its keys.
 
-    A table in one piece needs no pass for its keys, and few pieces need few statements.
+    A larger one is looked at in fewer, larger shards that leave memory for its keys.
     """
     parts = tuple(replace(part, staged=_in_pieces(part.staged, size)) for part in job.parts)
     return replace(job, parts=parts)
 
 
 def _in_pieces(staged: Staged, size: int) -> Staged:
+    shards = staged.shards
+    if shards and shards[-1].end - shards[0].start > size:
+        size = size * 5 // 8
     pieces: list[Shard] = []
-    for shard in staged.shards:
+    for shard in shards:
         if pieces and shard.end - pieces[-1].start <= size:
             records = pieces[-1].records + shard.records
             pieces[-1] = replace(pieces[-1], end=shard.end, records=records)
