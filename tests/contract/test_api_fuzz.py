@@ -20,6 +20,7 @@ EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "50")
 PHASES = os.environ.get("FUZZ_PHASES", "examples,fuzzing,stateful")
 
 
+@pytest.mark.timeout(1_800)
 def test_the_fuzzer_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Nobody works on the runs: their streams would not end by themselves.
     monkeypatch.setattr("api.routes.runs.STREAM_SECONDS", 0.0)

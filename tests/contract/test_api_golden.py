@@ -38,6 +38,8 @@ CASES: dict[str, Callable[[httpx.Client, str], httpx.Response]] = {
     "wrong-member": lambda client, _: send(client, "sources", nmae="x"),
 }
 VARYING = (
+    # A key found within the last second does not know yet that it was used.
+    (re.compile(r'(?<="last_used_at":)(?:null|"[^"]+")'), '"MOMENT"'),
     (re.compile(r"rk_live_\w{39}|whsec_[\w+/=]+|(?<=/m/)[\w.-]+|(?<=content\?)[^\"]+"), "SECRET"),
     (re.compile(r"\b([a-z]+_)[0-9A-HJKMNP-TV-Z]{26}"), r"\1ID"),
     (re.compile(r"req_[0-9a-f]{24}"), "req_ID"),

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 ROOT = Path(__file__).parents[2]
 RESTARTS = int(os.environ.get("RESTARTS", "2"))
@@ -40,6 +41,7 @@ def started(folder: Path, port: int, number: int) -> subprocess.Popen[bytes]:
     return process
 
 
+@pytest.mark.timeout(1_800)
 def test_no_request_fails_while_servers_take_over_from_each_other(tmp_path):
     port = free_port()
     process = started(tmp_path, port, 0)
