@@ -1,5 +1,6 @@
 """Rows go into sheets once, by the latest claim, and not after a cancel."""
 
+import shutil
 from pathlib import Path
 from uuid import uuid4
 
@@ -80,10 +81,10 @@ def kinds(work: Work, run: Run) -> list[list[str]]:
 
 
 def test_rows_of_a_run_that_fails_after_storing_them_are_taken_back(
-    migrated_sqlite: Path, settings: Settings
+    migrated_sqlite: Path, settings: Settings, tmp_path: Path
 ) -> None:
 
-    engine = open_database(f"sqlite:///{migrated_sqlite}")
+    engine = open_database(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'state.db')}")
     with engine.begin() as c:
         world = settle(c)
     with working(engine, settings) as work:
