@@ -90,14 +90,13 @@ def footer(rows: Sequence[tuple[int, Cells]], width: int) -> int:
         return 0
     count = 0
     for at in range(len(rows) - 1, 0, -1):
-        cells = rows[at][1]
+        cells, gap = rows[at][1], _gap_above(rows, at)
         filled = [cell for cell in cells if cell.strip()]
-        if not filled:
-            count += 1
-            continue
-        if not _below_table(cells, filled, width, gap=_gap_above(rows, at)):
+        if not filled or _below_table(cells, filled, width, gap=gap):
+            count = len(rows) - at
+        # A lone word below a gap may be a poor row: it goes only with a footer above it.
+        elif len(filled) > 1 or not gap:
             break
-        count += 1
     return count
 
 
@@ -113,13 +112,14 @@ def _gap_above(rows: Sequence[tuple[int, Cells]], at: int) -> bool:
 
 
 def _below_table(cells: Cells, filled: Sequence[str], width: int, *, gap: bool) -> bool:
-    """A total, or a lone cell that is no row: unpadded or behind a gap in a wide table, a remark."""
+    """A total, or a lone cell that is no row: unpadded, a bare sum behind a gap, a remark."""
     if _TOTAL.match(filled[0]) and len(filled) < max(2, 0.8 * width):
         return True
     if len(filled) > 1:
         return False
-    lone = (len(cells) < width and width > 2) or (gap and width > 3)
-    return lone or _is_remark(cells[0], gap=gap)
+    unpadded = len(cells) < width and width > 2
+    bare_sum = gap and width > 3 and shape(filled[0].strip()) == "n"
+    return unpadded or bare_sum or _is_remark(cells[0], gap=gap)
 
 
 def _is_remark(text: str, *, gap: bool) -> bool:
