@@ -52,8 +52,7 @@ def collect(desk: Desk) -> None:
             with transaction(desk.engine, "collect-run") as c:
                 runs.expire(c, run.partner, run.id)
     drop_leftovers(desk, age=SETTLED, dead_seconds=desk.settings.dead_seconds)
-    for upload in _finished_uploads(desk):
-        _drop_upload(desk, upload)
+    _drop_uploads(desk)
     _drop_errands(desk)
     _tidy_sheets(desk)
     with transaction(desk.engine, "collect-keys") as c:
@@ -166,11 +165,22 @@ def _drop_orphans(desk: Desk, run: Run) -> None:
         runs.mark_swept(c, run.partner, run.id)
 
 
-def _finished_uploads(desk: Desk) -> list[Upload]:
-    now, days = utcnow(), desk.settings.upload_days
+def _drop_uploads(desk: Desk) -> None:
+    """Uploads nobody needs any more; those still in use are passed by, however many they are."""
+    after = ""
+    while old := _old_uploads(desk, after=after):
+        for upload, over in old:
+            if over:
+                _drop_upload(desk, upload)
+        after = old[-1][0].id
+
+
+def _old_uploads(desk: Desk, *, after: str) -> list[tuple[Upload, bool]]:
+    """The next old uploads, and whether the time of each is over."""
+    days = desk.settings.upload_days
     with desk.engine.begin() as c:
-        old = uploads.older(c, before=now - timedelta(days=days), limit=BATCH)
-        return [each for each in old if _is_over(c, each, days=days)]
+        old = uploads.older(c, before=utcnow() - timedelta(days=days), limit=BATCH, after=after)
+        return [(each, _is_over(c, each, days=days)) for each in old]
 
 
 def _is_over(c: sa.Connection, upload: Upload, *, days: float) -> bool:

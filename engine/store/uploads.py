@@ -144,11 +144,13 @@ def held(c: sa.Connection, partner: str) -> tuple[int, int]:
     return int(count), int(size)
 
 
-def older(c: sa.Connection, *, before: datetime, limit: int) -> list[Upload]:
-    """Uploads of every partner, stored or announced before that time and not expired."""
+def older(c: sa.Connection, *, before: datetime, limit: int, after: str = "") -> list[Upload]:
+    """Uploads of every partner, stored or announced before that time and not expired, by id."""
     since = sa.func.coalesce(uploads.c.stored_at, uploads.c.valid_until)
     query = sa.select(uploads).where(
-        uploads.c.status != UploadStatus.EXPIRED, since < sa.literal(before, Instant())
+        uploads.c.status != UploadStatus.EXPIRED,
+        since < sa.literal(before, Instant()),
+        uploads.c.id > after,
     )
     query = query.order_by(uploads.c.id).limit(limit).execution_options(across_partners=True)
     return [_record(row) for row in c.execute(query)]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from buckets import Bucket
 from objects import KEY, SECRET
-from serving import Deployment, company, deployment, planned, post
+from serving import Deployment, company, deployment, planned, post, uploaded
 from stored import fill, place
 
 from engine import retention
@@ -87,6 +87,20 @@ def test_a_runs_files_are_gone_in_time_and_every_way_to_them_says_so(
     rows = client.get(f"/v1/companies/{made['id']}/export.json")
     assert rows.status_code == 404
     assert len(client.get(f"/v1/companies/{made['id']}/sheets/contacts/export.json").json()) == 1
+
+
+def test_uploads_in_use_do_not_keep_the_collector_from_those_that_are_not(
+    there: Deployment, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = company(client)
+    unused = [uploaded(client, made["id"], b"x", name=f"{n}.csv") for n in range(3)]
+    run = imported(client, made["id"])
+    refs = [*unused, *run["uploads"]]
+    later(monkeypatch, days=2)
+    monkeypatch.setattr(retention, "BATCH", 2)
+    retention.collect(desk(there))
+    states = [client.get(f"/v1/uploads/{each}").json()["status"] for each in refs]
+    assert states == ["stored", "stored", "stored", "expired"]
 
 
 def test_a_sheet_in_many_files_is_made_one_when_its_imports_can_be_undone_no_more(
