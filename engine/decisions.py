@@ -16,7 +16,7 @@ from engine.model import (
 )
 from engine.policy import Policy, WhenInvalid
 from engine.proposal import Decision, Proposal, Verdict
-from engine.store import events, plans, proposals, runs
+from engine.store import events, line, plans, proposals, runs
 from plans.versions import PlanVersion
 
 #: Makes the version a decision leads to; the same one when nothing in the plan changes.
@@ -79,15 +79,6 @@ def adopt(
     return kept
 
 
-def in_use(version: PlanVersionRecord) -> dict[str, Any]:
-    """The columns of a run that name the version it uses."""
-    return {
-        "plan": version.plan,
-        "plan_version": version.number,
-        "plan_digest": version.version.digest,
-    }
-
-
 def _shown(made: list[ProposalRecord], decision: Decision) -> ProposalRecord:
     """The proposal with the decision's etag, if it is still open."""
     seen = [each for each in made if each.proposal.etag == decision.etag]
@@ -110,11 +101,12 @@ def _go_on(
         return runs.get(c, run.partner, run.id)
     waits = (RunStatus.NEEDS_ATTENTION,)
     if decision.verdict is Verdict.REJECT:
-        return runs.move(
+        failed = runs.move(
             c, run.partner, run.id, RunStatus.FAILED, actor=decision.actor, since=waits,
             error_code=FailureCode.REJECTED,
             error_message=decision.reason or "the proposed revision was rejected",
         )  # fmt: skip
+        return line.pass_on(c, failed, enqueue)
     policy = run.policy
     if decision.verdict is Verdict.TAKE_VALID:
         policy = Policy.model_validate({**dict(policy), "when_invalid": WhenInvalid.TAKE_VALID})
@@ -123,7 +115,7 @@ def _go_on(
         "tries": 0,
     }
     if made is not None:
-        changes |= in_use(made)
+        changes |= plans.in_use(made)
     queued = runs.requeue(c, run, actor=decision.actor, since=waits, **changes)
     enqueue(c, queued, 0)
     return queued

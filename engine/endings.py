@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine import failpoints
-from engine.decisions import adopt, in_use
+from engine.decisions import adopt
 from engine.desk import Desk, Stop
 from engine.errors import (
     Canceled,
@@ -28,7 +28,7 @@ from engine.errors import (
 from engine.landing import take_back
 from engine.model import Confirmed, FailureCode, Progress, Run, RunStatus, Width
 from engine.phase import Advance
-from engine.store import companies, events, findings, memory, proposals, runs
+from engine.store import companies, events, findings, line, memory, plans, proposals, runs
 from engine.store.database import transaction
 from engine.store.findings import Finding
 from plans.errors import PlanError
@@ -68,7 +68,8 @@ def keep(desk: Desk, run: Run, made: Advance) -> None:
         _keep_findings(c, run, made)
         failpoints.hit("settle:findings-kept")
         if moved.cancel_requested and not moved.ended:
-            runs.move(c, run.partner, run.id, RunStatus.CANCELED, actor=desk.executor)
+            moved = runs.move(c, run.partner, run.id, RunStatus.CANCELED, actor=desk.executor)
+        line.pass_on(c, moved, desk.enqueue)
 
 
 def _tell(c: sa.Connection, run: Run, made: Advance) -> None:
@@ -92,7 +93,7 @@ def _approve_by_policy(c: sa.Connection, run: Run, made: Advance) -> dict[str, A
     proposals.decide(c, run.partner, shown.id, decision=made.approved, made_version=kept.number)
     data = {"proposal": shown.id, "etag": made.proposal.etag, "plan_version": kept.number}
     events.append(c, run.partner, run.id, "run.decided", actor="policy", data=data)
-    return in_use(kept)
+    return plans.in_use(kept)
 
 
 def _keep_findings(c: sa.Connection, run: Run, made: Advance) -> None:
@@ -126,10 +127,11 @@ def end_badly(desk: Desk, run: Run, stop: Stop, error: Exception) -> None:
             raise Superseded(f"run {run.id} was taken over")
         case _ if stop.reason == "canceled" or (isinstance(error, Canceled) and not stop.reason):
             with transaction(desk.engine, "settle-canceled") as c:
-                runs.move(
+                canceled = runs.move(
                     c, run.partner, run.id, RunStatus.CANCELED, actor=desk.executor,
                     fence=(run.turn, run.claim),
                 )  # fmt: skip
+                line.pass_on(c, canceled, desk.enqueue)
         case _ if stop.reason == "leaving":
             _again(desk, run, tries=run.tries, message="", later=0)
         case SourceError():
@@ -201,8 +203,9 @@ def fail(desk: Desk, run: Run, code: str, message: str) -> None:
             log.error("run %s: its rows cannot be taken back now", run.id, exc_info=error)
             return _again(desk, run, tries=run.tries, message=message, later=LATER)
     with transaction(desk.engine, "settle-failed") as c:
-        runs.move(
+        failed = runs.move(
             c, run.partner, run.id, RunStatus.FAILED, actor=desk.executor,
             fence=(run.turn, run.claim), error_code=code, error_message=message,
             progress=asdict(Progress()),
         )  # fmt: skip
+        line.pass_on(c, failed, desk.enqueue)

@@ -297,6 +297,7 @@ class Run:
     origin: str | None = None  #: the run an undo takes back; the first run of a replay's rows
     landing: bool = False  #: its rows are on their way into the sheets: no cancel any more
     rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  #: stored, by sheet
+    waits: bool = False  #: queued behind the company's active run, or canceled there
 
     @property
     def ended(self) -> bool:

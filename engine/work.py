@@ -32,7 +32,7 @@ from engine.policy import Policy
 from engine.proposal import Decision
 from engine.secrets import Keys
 from engine.settings import Settings, load_secrets
-from engine.store import companies, errands, executors, plans, runs, uploads
+from engine.store import companies, errands, executors, line, plans, runs, uploads
 from engine.store.database import is_busy, transaction
 from engine.store.errands import Errand
 from engine.store.migrate import migrate
@@ -86,10 +86,12 @@ class Work:
         actor: str,
         kind: RunKind = RunKind.IMPORT,
         origin: str | None = None,
+        queue: bool = False,
     ) -> Run:
         """A queued run of the company over its uploads `used`, in the caller's transaction.
 
-        Without `plan` it is the company's own, else its source's published one.
+        Without `plan` it is the company's own, else its source's published one. With `queue` it
+        waits for the company's active run.
         """
         there = companies.get(c, partner, company)
         if there.archived_at is not None:
@@ -104,9 +106,11 @@ class Work:
             c, partner, company=company, plan=plans.version(c, partner, plan, number=version),
             uploads=used, options=options or {}, policy=policy or Policy(), dry_run=dry_run,
             priority=priority, metadata=metadata or {}, actor=actor, kind=kind, origin=origin,
+            queue=queue,
         )  # fmt: skip
         failpoints.hit("submit:before-enqueue")
-        self.enqueue(c, run)
+        if not run.waits:
+            self.enqueue(c, run)
         failpoints.hit("submit:after-enqueue")
         return run
 
@@ -137,7 +141,7 @@ class Work:
     def cancel(self, partner: str, run: str, *, actor: str) -> Run:
         """End the run at once, or within a second when a worker is at it."""
         with transaction(self.engine, "cancel") as c:
-            return runs.ask_to_cancel(c, partner, run, actor=actor)
+            return line.cancel(c, partner, run, actor=actor, enqueue=self.enqueue)
 
     def wait(
         self,

@@ -68,8 +68,9 @@ class Storm:
         sent = self.upload(world, company, f"a,b\n{chance.random()},x\n".encode())
         with suppress(ActiveRun), self.work.engine.begin() as c:
             run = self.work.submit(
-                c, world.partner.id, company=company, used=[sent], options=options, actor="storm"
-            )
+                c, world.partner.id, company=company, used=[sent], options=options, actor="storm",
+                queue=chance.random() < 0.3,
+            )  # fmt: skip
             self.accepted.append(run.id)
 
     def upload(self, world: World, company: str, text: bytes) -> str:

@@ -147,6 +147,7 @@ def _keys(c: sa.Connection, partner: str) -> Iterator[str]:
 def _one_active(c: sa.Connection, partner: str) -> Iterator[str]:
     for company in companies.page(c, partner, limit=ALL):
         made = runs.page(c, partner, company=company.id, limit=ALL)[::-1]
+        made = [each for each in made if not each.waits]
         for first, second in pairwise(made):
             started = second.started_at or second.finished_at
             # A run's end is timed before it is committed, another's start of work long after.

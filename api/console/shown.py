@@ -249,6 +249,7 @@ def _text(value: Any) -> str | None:
 
 _MOMENTS = {
     "run.queued": ("clock", "", "Queued"),
+    "run.admitted": ("clock", "", "Its turn came"),
     "run.running": ("loop", "busy", "A worker took it"),
     "run.recovered": ("loop", "warn", "Taken over after a worker was lost"),
     "run.retrying": ("loop", "warn", "Tried again after a fault of ours"),

@@ -16,7 +16,7 @@ from api.operations import op
 from api.previews import preview_body
 from api.quotas import run_allowed
 from api.routes.runs import expanded
-from api.schemas.imports import MAX_WAITED_ROWS, Data, NewImport, Preview, PreviewBody
+from api.schemas.imports import MAX_WAITED_ROWS, Data, NewImport, OnConflict, Preview, PreviewBody
 from api.schemas.runs import RunBody
 from api.waiting import Prefer, told, waited, wished
 from engine.errors import Conflict, NotFound
@@ -90,6 +90,7 @@ def create_import(
             dry_run=body.dry_run,
             metadata=body.metadata,
             actor=by.actor,
+            queue=body.on_conflict is OnConflict.QUEUE,
         )
         started.append(run)
         return created(expanded(here, run, []), location=f"/v1/runs/{run.id}")
@@ -182,6 +183,8 @@ def _options(body: Data) -> dict[str, object]:
         options |= body.model_dump(
             mode="json", include={"mode", "keep_existing", "exclude", "tags"}
         )
+        if body.plan_id is not None:
+            options["plan_id"] = body.plan_id
     return options
 
 

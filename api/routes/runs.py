@@ -30,7 +30,7 @@ from engine.model import ENDED, Run, RunKind, RunStatus, Scope, Width
 from engine.pipeline import revise
 from engine.proposal import Decision, Verdict
 from engine.replays import standing
-from engine.store import events, proposals, runs
+from engine.store import events, line, proposals, runs
 
 router = APIRouter(tags=["runs"])
 
@@ -207,7 +207,9 @@ def cancel_run(run_id: str, here: Here, by: By, once: OnlyOnce) -> Response:
 
     def effect(c: sqlalchemy.Connection) -> Response:
         run_of(c, by, run_id)
-        return accepted(run_body(runs.ask_to_cancel(c, by.partner, run_id, actor=by.actor)))
+        enqueue = here.work.enqueue
+        run = line.cancel(c, by.partner, run_id, actor=by.actor, enqueue=enqueue)
+        return accepted(run_body(run))
 
     return once(effect, action="run.canceled", target=run_id)
 

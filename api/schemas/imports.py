@@ -1,5 +1,6 @@
 """Imports and previews: what a caller asks."""
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, model_validator
@@ -101,6 +102,13 @@ class Excluded(Body):
     ]
 
 
+class OnConflict(StrEnum):
+    """What an import does while another one of its company has not ended."""
+
+    REFUSE = "refuse"  #: 409 with the other's id
+    QUEUE = "queue"  #: it waits, and starts when those before it have ended
+
+
 class NewImport(Data):
     """An import: by the company's published plan, or the version named here."""
 
@@ -120,6 +128,11 @@ class NewImport(Data):
 
     policy: ImportPolicy = ImportPolicy()
     dry_run: StrictBool = False
+    on_conflict: OnConflict = Field(
+        default=OnConflict.REFUSE,
+        description="While another import of the company has not ended: `refuse` with 409, or "
+        "`queue` until those before it have, then by the plan published by then",
+    )
     mode: Mode = Field(
         default=Mode.UPSERT,
         description="Which rows are stored: `upsert` all, `create_only` new, `update_only` known",

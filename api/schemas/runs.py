@@ -76,6 +76,7 @@ class RunBody(Resource):
     )
     origin_id: RunId | None
     status: RunStatus
+    waits: bool = Field(description="Queued until the company's active import has ended")
     poll_url: str = Field(examples=["/v1/runs/run_01JD4F8QZ7V0R8N5Y2M3K4P6W9"])
     plan_id: str
     plan_version: int
@@ -180,7 +181,7 @@ def run_body(
 ) -> RunBody:
     """The run as the API shows it."""
     poll = f"/v1/runs/{run.id}"
-    waits = run.status is RunStatus.NEEDS_ATTENTION
+    asks = run.status is RunStatus.NEEDS_ATTENTION
     failed = run.error_code is not None
     return RunBody(
         id=run.id,
@@ -189,6 +190,7 @@ def run_body(
         kind=run.kind,
         origin_id=run.origin,
         status=run.status,
+        waits=run.waits and not run.ended,
         poll_url=poll,
         plan_id=run.plan,
         plan_version=run.plan_version,
@@ -212,7 +214,7 @@ def run_body(
         proposal_id=run.proposal,
         proposal_url=f"{poll}/proposal" if run.proposal else None,
         report_url=f"{poll}/report" if run.report else None,
-        needs_attention=proposal_body(proposal) if proposal and waits else None,
+        needs_attention=proposal_body(proposal) if proposal and asks else None,
         report=report,
         metadata=dict(run.metadata),
         created_at=run.created_at,

@@ -168,6 +168,15 @@ def append(
     return _keep(c, partner, plan, after, run=run)
 
 
+def in_use(version: PlanVersionRecord) -> dict[str, Any]:
+    """The columns of a run that name the version it uses."""
+    return {
+        "plan": version.plan,
+        "plan_version": version.number,
+        "plan_digest": version.version.digest,
+    }
+
+
 def fork(c: sa.Connection, partner: str, plan: str, *, company: str, number: int) -> PlanRecord:
     """The company's own lineage, which starts as that version; unpublished."""
     base = version(c, partner, plan, number=number).version

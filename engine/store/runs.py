@@ -27,6 +27,8 @@ from engine.store import events
 from engine.store.database import Instant, insert, newest
 from engine.store.tables import artifacts, findings, runs
 
+IN_LINE = "Waiting for the company's active import to end"
+
 
 def add(
     c: sa.Connection,
@@ -43,49 +45,40 @@ def add(
     actor: str,
     kind: RunKind = RunKind.IMPORT,
     origin: str | None = None,
+    queue: bool = False,
 ) -> Run:
-    """A queued run, at its first turn; ActiveRun when the company has one that has not ended."""
+    """A queued run, at its first turn. When the company has one that has not ended it waits for
+    that one if it may `queue`, else ActiveRun.
+    """
     now = utcnow()
     values = {
-        "id": new_id(Kind.RUN),
-        "partner": partner,
-        "company": company,
-        "plan": plan.plan,
-        "plan_version": plan.number,
-        "plan_digest": plan.version.digest,
-        "status": RunStatus.QUEUED,
-        "uploads": list(uploads),
-        "options": dict(options),
+        "id": new_id(Kind.RUN), "partner": partner, "company": company, "kind": kind,
+        "origin": origin, "plan": plan.plan, "plan_version": plan.number,
+        "plan_digest": plan.version.digest, "status": RunStatus.QUEUED, "waits": False,
+        "uploads": list(uploads), "options": dict(options), "dry_run": dry_run,
         "policy": policy.model_dump(mode="json", exclude_defaults=True),
-        "dry_run": dry_run,
-        "priority": priority,
-        "turn": 1,
-        "claim": 0,
-        "tries": 0,
-        "progress": asdict(Progress()),
-        "counts": asdict(Accounting()),
-        "cancel_requested": False,
-        "metadata": dict(metadata),
-        "kind": kind,
-        "origin": origin,
-        "sequence": 1,
-        "created_at": now,
-        "updated_at": now,
-    }
+        "priority": priority, "turn": 1, "claim": 0, "tries": 0, "sequence": 1,
+        "progress": asdict(Progress()), "counts": asdict(Accounting()),
+        "cancel_requested": False, "metadata": dict(metadata),
+        "created_at": now, "updated_at": now,
+    }  # fmt: skip
     while True:
         statement = insert(c, runs).values(values).on_conflict_do_nothing().returning(runs)
         row = c.execute(statement).first()
         if row is not None:
             break
         other = active(c, partner, company)
-        if other is not None:
+        if other is not None and not queue:
             raise ActiveRun(other.id)
+        # Whoever ends that run waits for this transaction, and finds the new one in line.
+        if other is not None and not lock(c, partner, other.id).ended:
+            values |= {"waits": True, "progress": asdict(Progress(message=IN_LINE))}
     run = _record(row)
     events.record(
         c, partner, run.id, "run.queued", sequence=1, company=company, actor=actor,
         data={
             "status": run.status, "kind": run.kind, "origin": run.origin, "plan": run.plan,
-            "plan_version": run.plan_version,
+            "plan_version": run.plan_version, "waits": run.waits,
         },
     )  # fmt: skip
     return run
@@ -114,10 +107,9 @@ def lock(c: sa.Connection, partner: str, run: str) -> Run:
 
 
 def active(c: sa.Connection, partner: str, company: str) -> Run | None:
-    """The company's run that has not ended."""
-    query = sa.select(runs).where(
-        runs.c.partner == partner, runs.c.company == company, runs.c.status.in_(ACTIVE)
-    )
+    """The company's run that has not ended and waits for no other."""
+    mine = (runs.c.partner == partner, runs.c.company == company)
+    query = sa.select(runs).where(*mine, runs.c.status.in_(ACTIVE), runs.c.waits.is_(False))
     row = c.execute(query).first()
     return None if row is None else _record(row)
 
@@ -205,7 +197,7 @@ def claim(c: sa.Connection, partner: str, run: str, *, turn: int, executor: str)
     open_states = runs.c.status.in_((RunStatus.QUEUED, RunStatus.RUNNING))
     statement = (
         sa.update(runs)
-        .where(*mine, open_states)
+        .where(*mine, open_states, runs.c.waits.is_(False))
         .values(
             status=RunStatus.RUNNING,
             claim=runs.c.claim + 1,
@@ -310,10 +302,10 @@ def canceled_among(c: sa.Connection, working: Sequence[str]) -> list[str]:
 
 
 def untouched(c: sa.Connection, *, seconds: float, limit: int = 500) -> list[Run]:
-    """Queued and running runs of every partner that did not change for so long."""
-    before = utcnow() - timedelta(seconds=seconds)
-    waiting = (RunStatus.QUEUED, RunStatus.RUNNING)
-    query = sa.select(runs).where(runs.c.status.in_(waiting), runs.c.updated_at < before)
+    """Queued and running runs of every partner that should change and did not for so long."""
+    late = runs.c.updated_at < utcnow() - timedelta(seconds=seconds)
+    open_states = runs.c.status.in_((RunStatus.QUEUED, RunStatus.RUNNING))
+    query = sa.select(runs).where(open_states, late, runs.c.waits.is_(False))
     query = query.order_by(runs.c.updated_at).limit(limit)
     return [_record(row) for row in c.execute(query.execution_options(across_partners=True))]
 

@@ -150,7 +150,8 @@ uploads = Table(
     Index(None, "company", "id"),
 )  # fmt: skip
 
-_ACTIVE = sa.text("status IN ({})".format(", ".join(f"'{each}'" for each in sorted(ACTIVE))))
+_STATES = ", ".join(f"'{each}'" for each in sorted(ACTIVE))
+_ACTIVE = sa.text(f"status IN ({_STATES}) AND NOT waits")
 
 runs = Table(
     "runs", metadata,
@@ -169,6 +170,7 @@ runs = Table(
     Column("origin", String(40), nullable=True),
     Column("landing", Boolean, nullable=False, server_default=sa.false()),
     Column("rows", JSON, nullable=False, server_default="{}"),
+    Column("waits", Boolean, nullable=False, server_default=sa.false()),
     Index(None, "origin"),
     Index("ix_runs_one_active", "company", unique=True,
           sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
@@ -206,8 +208,8 @@ destinations = Table(
 
 events = Table(
     "events", metadata,
-    _id(), _partner(), _below("company", "companies"), _below("run", "runs", nullable=True),
-    _number("sequence"), _text("type"), _json("data"), _text("actor"), _at("at"),
+    _id(), _partner(), _below("company", "companies", nullable=True),
+    _below("run", "runs", nullable=True), _number("sequence"), _text("type"), _json("data"), _text("actor"), _at("at"),
     _below("errand", "errands", nullable=True),
     UniqueConstraint("run", "sequence"),
     Index(None, "partner", "id"),

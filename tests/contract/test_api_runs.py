@@ -168,6 +168,23 @@ def test_a_second_import_is_refused_and_names_the_active_run(client):
     assert decide(client, run, etag, decision="reject").json()["status"] == "failed"
 
 
+def test_a_queued_import_starts_by_the_present_plan_when_the_one_before_it_ends(client):
+    run, etag = proposed(client)
+    body = {"csv": "Name,E-mail address,Age\nDi,di@x.example,5\n", "on_conflict": "queue"}
+    path = f"/v1/companies/{run['company_id']}/imports"
+    second, third = post(client, path, body), post(client, path, body)
+    assert (second["status"], second["waits"]) == ("queued", True)
+    assert "active import" in second["progress_message"]
+    assert post(client, f"/v1/runs/{second['id']}/cancel")["status"] == "canceled"
+
+    assert decide(client, run, etag, decision="accept").status_code == 202
+    ended = client.get(f"/v1/runs/{third['id']}", headers=WAIT).json()
+    assert (ended["status"], ended["waits"]) == ("completed", False)
+    first = client.get(f"/v1/runs/{run['id']}").json()
+    assert ended["plan_id"] == first["plan_id"] != third["plan_id"]
+    assert first["finished_at"] <= ended["started_at"]
+
+
 def test_a_decision_needs_exactly_the_proposal_that_was_seen(client):
     run, etag = proposed(client)
 

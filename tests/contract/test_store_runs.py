@@ -8,7 +8,7 @@ from records import World, settle, start
 from engine.errors import ActiveRun, Conflict, NotFound, Superseded
 from engine.model import ENDED, TRANSITIONS, Progress, Run, RunStatus
 from engine.policy import Policy
-from engine.store import events, runs
+from engine.store import events, line, runs
 
 
 @pytest.fixture
@@ -75,6 +75,57 @@ def test_the_next_run_starts_when_the_last_one_ended(database: sa.Engine, world:
         second = start(c, world)
         assert [each.id for each in runs.page(c, world.partner.id)] == [second.id, first.id]
         assert [each.id for each in runs.page(c, world.partner.id, before=second.id)] == [first.id]
+
+
+def test_whoever_queues_waits_in_order_and_the_first_gets_the_place(
+    database: sa.Engine, world: World
+) -> None:
+    sent: list[str] = []
+
+    def enqueue(c: sa.Connection, run: Run, later: float) -> None:
+        sent.append(run.id)
+
+    with database.begin() as c:
+        made = [start(c, world, queue=True) for _ in range(4)]
+        assert [each.waits for each in made] == [False, True, True, True]
+        with pytest.raises(Superseded):
+            runs.claim(c, world.partner.id, made[1].id, turn=1, executor="w")
+    for each in (made[1], made[0], made[2]):
+        with database.begin() as c:
+            line.cancel(c, world.partner.id, each.id, actor="a test", enqueue=enqueue)
+    assert sent == [made[2].id, made[3].id]
+    with database.begin() as c:
+        last = runs.active(c, world.partner.id, world.company.id)
+        assert last is not None
+        assert last.id == made[3].id
+        assert [each.type for each in events.of_run(c, world.partner.id, last.id)] == [
+            "run.queued", "run.admitted",
+        ]  # fmt: skip
+
+
+def test_no_run_is_left_in_line_however_ends_and_starts_meet(
+    database: sa.Engine, world: World
+) -> None:
+    def enqueue(c: sa.Connection, run: Run, later: float) -> None:
+        pass
+
+    def add(number: int) -> None:
+        with database.begin() as c:
+            start(c, world, queue=True)
+
+    def end(number: int) -> None:
+        with database.begin() as c:
+            if (there := runs.active(c, world.partner.id, world.company.id)) is not None:
+                line.cancel(c, world.partner.id, there.id, actor="a test", enqueue=enqueue)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: (add, end)[n % 2](n), range(80)))
+    with database.begin() as c:
+        while (there := runs.active(c, world.partner.id, world.company.id)) is not None:
+            line.cancel(c, world.partner.id, there.id, actor="a test", enqueue=enqueue)
+        every = runs.page(c, world.partner.id, limit=100)
+    assert len(every) == 40
+    assert {each.status for each in every} == {RunStatus.CANCELED}
 
 
 def test_a_new_claim_fences_the_old_worker_off(database: sa.Engine, world: World) -> None:

@@ -39,6 +39,7 @@ WORKER: tuple[tuple[str, dict[str, object]], ...] = (
     *((point, ROWS) for point in (*ends("land"), "land:begun", "land:sheet-done")),
     ("land:sheet-done:kill:2", ROWS),
     ("settle-completed:before-commit", ROWS),
+    ("line:admitted", {"sleep": 1, "next": True}),
     ("land:taken-back", {**ROWS, "spoilt": True}),
     *((point, {**ROWS, "undo": True}) for point in ("undo:begun", "undo:sheet-done")),
     *((point, PLAIN) for point in ("recover:before", "recover:after", *ends("reap"))),
@@ -85,6 +86,8 @@ def dies(under: Storm, point: str, does: dict[str, object]) -> bool:
         age(under, days=float(str(does["old"])))
     else:
         run = start(under, company, **does)
+        if "next" in does:
+            assert start(under, company).waits
         if "cancel" in does:
             under.work.wait(run.partner, run.id, seconds=30, until={RunStatus.RUNNING})
             under.work.cancel(run.partner, run.id, actor="a test")
@@ -135,7 +138,9 @@ def home(under: Storm) -> str:
 def start(under: Storm, company: str, **does: object) -> Run:
     world = under.worlds[0]
     with under.work.engine.begin() as c:
-        run = under.work.submit(c, world.partner.id, company=company, options=does, actor="x")
+        run = under.work.submit(
+            c, world.partner.id, company=company, options=does, actor="x", queue=True
+        )
         under.accepted.append(run.id)
         return run
 
