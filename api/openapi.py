@@ -260,10 +260,11 @@ def _models() -> dict[str, Any]:
 
 
 def _webhooks() -> dict[str, Any]:
-    """One message for each state a run, an export or a delivery can enter."""
+    """A message for each state a run, export or delivery can enter, and for an endpoint's end."""
     told = {f"run.{status}": "A run" for status in RunStatus}
     for kind, name in ((Kind.EXPORT, "An export"), (Kind.DELIVERY, "A delivery")):
         told |= {f"{kind}.{each}": name for each in Status if each is not Status.RUNNING}
+    told["endpoint.disabled"] = "An endpoint"
     return {type_: {"post": _message(type_, name)} for type_, name in told.items()}
 
 

@@ -307,11 +307,14 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """One thing that happened to a run or errand; `sequence` counts from 1 without a gap in each."""
+    """One thing that happened to a run or errand; `sequence` counts from 1 without a gap in each.
+
+    What happened to an endpoint is of no company, and number 1.
+    """
 
     id: str
     partner: str
-    company: str
+    company: str | None
     run: str | None
     sequence: int
     type: str  #: "run.completed", "run.phase", "run.healed", …

@@ -86,6 +86,9 @@ def rotated(endpoint: Endpoint, secret: str, *, keys: Keys, now: datetime) -> tu
 
 def message(event: Event, *, base_url: str) -> bytes:
     """The body: thin, and always below the size the standard asks for."""
+    if event.company is None:
+        url = f"{base_url.rstrip('/')}/v1/webhooks/{event.data['webhook_id']}"
+        return _body(event, {**event.data, "url": url})
     about, path = {"run_id": event.run}, f"runs/{event.run}"
     if event.errand is not None:
         kind = event.type.partition(".")[0]
@@ -259,6 +262,14 @@ def _judge_endpoint(
     changes: dict[str, Any] = {} if since == endpoint.failing_since else {"failing_since": since}
     if reason:
         changes |= {"disabled_at": now, "disabled_reason": reason}
+    if changes:
+        endpoints.update(c, endpoint.partner, endpoint.id, **changes)
+    if reason:
+        # Told after the update: to every other endpoint.
+        events.record(
+            c, endpoint.partner, None, "endpoint.disabled", sequence=1, company=None,
+            actor="reknit", data={"webhook_id": endpoint.id, "reason": reason},
+        )  # fmt: skip
         audit.append(
             c,
             endpoint.partner,
@@ -267,8 +278,6 @@ def _judge_endpoint(
             target=endpoint.id,
             data={"reason": reason},
         )
-    if changes:
-        endpoints.update(c, endpoint.partner, endpoint.id, **changes)
 
 
 def _body(event: Event, data: dict[str, Any]) -> bytes:

@@ -103,14 +103,15 @@ class RunBody(Resource):
 
 
 class EventBody(Resource):
-    """One thing that happened to a run, an export or a delivery."""
+    """One thing that happened to a run, an export, a delivery or a webhook endpoint."""
 
     object: Literal["event"] = "event"
     id: str = Field(examples=["evt_01JD4F8QZ7V0R8N5Y2M3K4P6W9"])
     run_id: RunId | None
     export_id: str | None = Field(description="Instead of a run")
     delivery_id: str | None = Field(description="Instead of a run")
-    company_id: CompanyId
+    webhook_id: str | None = Field(description="Instead of a run; of no company then")
+    company_id: CompanyId | None
     sequence: int
     type: str = Field(examples=["run.completed"])
     data: dict[str, Any]
@@ -231,6 +232,7 @@ def event_body(event: Event) -> EventBody:
         run_id=event.run,
         export_id=event.errand if event.type.startswith("export.") else None,
         delivery_id=event.errand if event.type.startswith("delivery.") else None,
+        webhook_id=event.data["webhook_id"] if event.company is None else None,
         company_id=event.company,
         sequence=event.sequence,
         type=event.type,

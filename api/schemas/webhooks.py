@@ -109,7 +109,8 @@ class Message(Resource):
     type: str = Field(examples=["run.completed"])
     timestamp: Instant
     data: dict[str, Any] = Field(
-        description="run_id (or export_id, delivery_id), company_id, sequence, status, url, counts"
+        description="run_id (or export_id, delivery_id), company_id, sequence, status, url, counts; "
+        "of an endpoint: webhook_id, reason, url"
     )
 
 

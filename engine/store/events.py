@@ -42,7 +42,7 @@ def record(
     kind: str,
     *,
     sequence: int,
-    company: str,
+    company: str | None,
     actor: str,
     data: Mapping[str, Any] | None = None,
     errand: str | None = None,

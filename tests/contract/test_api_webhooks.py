@@ -242,6 +242,27 @@ def test_a_receiver_that_is_gone_is_asked_no_more(there, receiver):
     assert (back["enabled"], back["disabled_reason"]) == (True, "")
 
 
+def test_an_endpoint_switched_off_is_an_event_for_the_others(there, receiver):
+    client, webhook = subscribed(there, receiver)
+    with receiving() as other:
+        let(there, receiver, other)
+        types = ["endpoint.disabled"]
+        minted = post(client, "/v1/webhooks", {"url": other.url, "types": types})
+        receiver.status = 410
+        run(client)
+        sending = sender(there, receiver, other)
+        sending.start()
+        until(lambda: other.got)
+        sending.stop()
+    told = Webhook(minted["secret"]).verify(other.got[0][1], other.got[0][0])
+    assert told["type"] == "endpoint.disabled"
+    assert told["data"]["webhook_id"] == webhook["id"]
+    assert told["data"]["url"] == f"{there.url}/v1/webhooks/{webhook['id']}"
+    (listed,) = client.get("/v1/events", params={"type": types[0]}).json()["data"]
+    assert (listed["webhook_id"], listed["company_id"]) == (webhook["id"], None)
+    assert "410" in listed["data"]["reason"]
+
+
 def test_five_days_of_failures_switch_an_endpoint_off_and_are_told(there, receiver):
     client, webhook = subscribed(there, receiver)
     path = f"/v1/webhooks/{webhook['id']}"
