@@ -39,6 +39,9 @@ faults: $(READY)  ## break everything on purpose, then kill workers KILLS times 
 	RESTARTS=20 $(BIN)/python -m pytest -s --timeout 1800 tests/e2e/test_rolling_restart.py
 	$(BIN)/python tests/chaos.py --kills $(KILLS)
 
+lost: $(READY)  ## kill the server ROUNDS times on each side of a commit; each client asks again
+	ROUNDS=$(or $(ROUNDS),100) $(BIN)/python -m pytest -s --timeout 3600 tests/faults/test_api_lost_response.py
+
 check: $(READY)  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check

@@ -67,7 +67,7 @@ class KnownKeys:
         self._known: dict[bytes, tuple[float, Key | None]] = {}
 
     def find(self, text: str) -> Key | None:
-        """The live key with this text; an unknown, expired or revoked one is None."""
+        """The key with this text, expired and revoked ones too; None when there is none."""
         # Hashed, so that no key stands in this process's memory for longer than its request.
         name = hmac.digest(self._secrets.current("known-keys")[1], text.encode(), "sha256")
         now = self._clock()
@@ -81,7 +81,7 @@ class KnownKeys:
             if len(self._known) > 10_000:
                 self._known.clear()
             self._known[name] = now, key
-        return key if key is not None and key.live(utcnow()) else None
+        return key
 
 
 class Gate:
@@ -116,6 +116,9 @@ class Gate:
                 raise
             answer = problem(refused, path=path, request_id=scope["reknit.request_id"])
             await answer(scope, receive, send)
+            if (dead := scope.get("reknit.dead_key")) is not None:
+                # After the answer, which takes no longer than that to a key nobody has.
+                await run_in_threadpool(self._note_refusal, scope, dead, "expired or revoked key")
             return
         await self.app(scope, receive, send)
 
@@ -126,7 +129,8 @@ class Gate:
             scope["reknit.limit"] = "failed_auth"
             raise refuse(self._failures.take(address, amount=0))
         key = self._known.find(text) if text and keys.well_formed(text) else None
-        if key is None:
+        if key is None or not key.live(utcnow()):
+            scope["reknit.dead_key"] = key
             self._failures.take(address)
             log.warning("refused a key", extra={"address": address})
             raise ApiError(code=Code.INVALID_KEY, detail="no API key, or not one that works")

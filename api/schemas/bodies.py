@@ -1,7 +1,8 @@
 """What every body shares: requests are strict and closed, answers frozen and explicit."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -9,16 +10,36 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    model_validator,
 )
 from pydantic.json_schema import WithJsonSchema
 
 T = TypeVar("T")
+
+#: Of arrays and objects in one another, in a request.
+MAX_DEPTH = 32
 
 
 class Body(BaseModel):
     """What a caller sends; an unknown member is an error, because it is a typo or a misbelief."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shallow(cls, data: Any) -> Any:
+        level = [data]
+        for _ in range(MAX_DEPTH):
+            level = [inner for each in level for inner in _inside(each)]
+        if level:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        return data
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    """The arrays and objects right inside; something of a scalar is nothing."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return (each for each in inner if isinstance(each, (dict, list)))
 
 
 class Resource(BaseModel):

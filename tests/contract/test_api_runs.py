@@ -320,6 +320,16 @@ def test_cells_are_paged_without_a_gap(client):
     assert found == [f"no{n}" for n in range(120)]
 
 
+def test_a_report_comes_by_range_from_anywhere(client, finished):
+    path = f"{finished['poll_url']}/files/report.json"
+    whole = client.get(path)
+    assert whole.headers["accept-ranges"] == "bytes"
+    for _ in range(100):
+        first, last = sorted(random.sample(range(len(whole.content)), 2))
+        part = client.get(path, headers={"Range": f"bytes={first}-{last}"})
+        assert (part.status_code, part.content) == (206, whole.content[first : last + 1])
+
+
 def test_result_files_come_whole_and_by_range(client, finished):
     path = f"{finished['poll_url']}/files/contacts/rejected-rows.csv"
     whole = client.get(path)

@@ -22,6 +22,8 @@ NAMES = [
     "../../etc/passwd", "..\\..\\x", "C:\\x.csv", "/abs.csv", ".hidden", "con", "a\nb.csv",
     "x" * 900, "\u202egnp.csv", "😀.csv", "a;b.csv", 'quo"te.csv', "%2e%2e%2f", "a\r\nX-Evil: 1",
     "ü.csv", " lead", "trail ", "a/b/c.csv", "~root", "$(id).csv", "`id`.csv", "a|b", "a>b", "*.csv",
+    "COM1.csv", "nul", "\u202a\u2066x\u2069.csv", "a\u200bb.csv", "e\u0301.csv", "\ufeffbom.csv", "...", "a:b",
+    "file://x.csv", "//host/share", "\\\\host\\share", "a\tb", "-rf", "=cmd()", "<script>.csv", "x\x7f.csv",
 ]  # fmt: skip
 
 

@@ -11,8 +11,11 @@ import pytest
 from serving import deployment, planned, post
 
 ROOT = Path(__file__).parents[2]
+#: `make lost ROUNDS=100` kills a server so many times at each place.
+ROUNDS = int(os.environ.get("ROUNDS", "1"))
 
 
+@pytest.mark.timeout(3_600)
 @pytest.mark.parametrize(
     ("place", "survives"), [("request:before-commit", False), ("request:after-commit", True)]
 )
@@ -22,20 +25,25 @@ def test_a_request_repeated_after_a_kill_makes_one_run(tmp_path, place, survives
         client = there.client(key)
         planned(client)
         made = post(client, "/v1/companies", {"name": "Acme", "source": "crm"})["id"]
-    path, body = f"/v1/companies/{made}/imports", {"csv": "Name,Email\nA,a@x.example\n"}
-    headers = {"x-api-key": key, "Idempotency-Key": "lost"}
-    with (
-        serving(tmp_path, failpoint=f"{place}:kill") as url,
-        pytest.raises(httpx.TransportError),
-    ):
-        httpx.post(url + path, json=body, headers=headers, timeout=60, trust_env=False)
-    with serving(tmp_path) as url:
-        again = httpx.post(url + path, json=body, headers=headers, timeout=60, trust_env=False)
-        listed = httpx.get(url + path, headers=headers, timeout=60, trust_env=False)
-
-    assert again.status_code == 201, again.text
-    assert ("idempotent-replayed" in again.headers) is survives
-    assert [each["id"] for each in listed.json()["data"]] == [again.json()["id"]]
+    path = f"/v1/companies/{made}/imports"
+    body = {"csv": "Name,Email\nA,a@x.example\n", "on_conflict": "queue"}
+    known: list[str] = []
+    for number in range(ROUNDS):
+        headers = {"x-api-key": key, "Idempotency-Key": f"lost-{number}"}
+        said = {"headers": headers, "timeout": 60, "trust_env": False}
+        with (
+            serving(tmp_path, failpoint=f"{place}:kill") as url,
+            pytest.raises(httpx.TransportError),
+        ):
+            httpx.post(url + path, json=body, **said)
+        with serving(tmp_path) as url:
+            again = httpx.post(url + path, json=body, **said)
+            listed = httpx.get(f"{url}{path}?limit=200", **said).json()["data"]
+        assert again.status_code == 201, again.text
+        assert ("idempotent-replayed" in again.headers) is survives
+        known.insert(0, again.json()["id"])
+        assert [each["id"] for each in listed] == known
+    print(f"{place}: rounds={ROUNDS} runs={len(known)} duplicates=0")  # noqa: T201 - its figures
 
 
 class serving:
