@@ -43,7 +43,7 @@ def learn(memory: Iterable[Remembered], *, template: str) -> Learned:
         if entry.template != template:
             continue
         weight = _TRUST[entry.trust] * _SCOPE[entry.scope] * (1 + log(max(entry.count, 1)))
-        for header in entry.headers:
+        for header in filter(normalised, entry.headers):
             headers[normalised(header)][entry.field] += weight
             for word in set(words(header)):
                 parts[word][entry.field] += weight

@@ -102,7 +102,7 @@ def remembered(task: Task, wanted: Collection[Wanted], free: Collection[int]) ->
             claims += [
                 Claim(wanted=each, column=at, by=Pass.REMEMBERED, score=1.0, evidence=evidence)
                 for at in free
-                if task.header(at) == entry.headers[place]
+                if task.header(at) and task.header(at) == entry.headers[place]
             ][:1]
     return claims
 

@@ -1,10 +1,11 @@
 """Memory: what other files' confirmed mappings say about a header."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from tables import staged
 
-from engine.binding import Memory, Pass, Remembered, Scope, Trust, bind
+from engine.binding import Memory, Pass, Remembered, Scope, Trust, bind, shape
 from engine.binding.learned import learn, support
 from engine.profile import profile
 from plans.plan import SheetPlan
@@ -75,3 +76,17 @@ def test_a_persons_word_weighs_more_than_a_heal() -> None:
 
 def test_another_templates_memory_says_nothing() -> None:
     assert support(learn(MEMORY, template="cars"), "ZONE_CD") == {}
+
+
+def test_memory_says_nothing_of_a_column_without_a_header(tmp_path: Path) -> None:
+    table = staged(tmp_path, ["", "", ""], [["a", "b", "c"]])
+    seen = [replace(said(f, ""), shape=shape(table.source)) for f in ("grade", "name", "area")]
+    plan = SheetPlan.model_validate(
+        {
+            "template": "people",
+            "columns": [{"field": "name", "from": 1}, {"field": "area", "from": 2}],
+        }
+    )
+    binding = bind(plan, PEOPLE, table.source, profile(table), memory=tuple(seen))
+    assert (binding.columns("name"), binding.columns("area")) == ((1,), (2,))
+    assert support(learn(seen, template="people"), "") == {}
