@@ -39,6 +39,8 @@ def _wrong(version: PlanVersion, sheet: SheetPlan, table: BoundTable) -> Iterato
     for mapping in fed:
         yield from _of_values(sheet, mapping, template.field(mapping.field))
     for one, other in pairwise(each for each in fed if _plain(each)):
+        if one.columns[0].header == other.columns[0].header:
+            continue  # one column feeds both: nothing is swapped
         columns = (Column(header=other.columns[0].header),)
         change = SetColumns(sheet=sheet.name, field=one.field, columns=columns)
         yield _repair(sheet, one.field, "swapped", change, kind=RepairKind.REBIND)
