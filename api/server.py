@@ -207,10 +207,11 @@ def configured(app: Any, *, host: str, port: int) -> uvicorn.Config:
 def started_worker(services: Services) -> Callable[[], None]:
     """Start a worker in this process; how to stop it."""
     from engine.advance import advance
+    from engine.binding.score import chosen
     from engine.mapping import adviser
     from engine.work import Worker
 
-    helped = partial(advance, adviser=adviser(services.settings))
+    helped = partial(advance, adviser=adviser(services.settings), weights=chosen(services.settings))
     worker = Worker(services.work, services.files, advance=helped)
     worker.start()
     return worker.stop

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from engine.binding import Pass
 from engine.binding.memory import Remembered, Scope, Trust, shape
+from engine.binding.score import Model
 from engine.errors import ProposalDrift, RowsChanged
 from engine.mapping import Adviser
 from engine.model import Artifact, Progress, RunStatus
@@ -38,7 +39,9 @@ _TABLES = TypeAdapter(Tables)
 _EARLIER = TypeAdapter(tuple[Earlier, ...])
 
 
-def advance(context: Context, *, adviser: Adviser | None = None) -> Advance:
+def advance(
+    context: Context, *, adviser: Adviser | None = None, weights: Model | None = None
+) -> Advance:
     """Read once, try the plan, and say where the run stands; after a decision, try again."""
     box = Box(
         folder=context.folder,
@@ -56,6 +59,7 @@ def advance(context: Context, *, adviser: Adviser | None = None) -> Advance:
         memory=context.memory,
         seen=context.proposal if context.decision else None,
         adviser=adviser and replace(adviser, purse=context.purse),
+        weights=weights,
     )
     _hold_to_proposal(context, made)
     if made.status is not Status.COMPLETED and context.run.landing:

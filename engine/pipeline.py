@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from engine import sandbox
 from engine.binding import Memory, bind, match
+from engine.binding.score import Model
 from engine.compiler.program import Stored
 from engine.drift import Drift, DriftCode, drifts
 from engine.errors import CompileError
@@ -93,17 +94,19 @@ def attempt(
     memory: Memory = (),
     seen: Proposal | None = None,
     adviser: Adviser | None = None,
+    weights: Model | None = None,
 ) -> Attempt:
     """Try a plan version on staged tables: heal what the data proves, ask about the rest.
 
-    `seen` is the proposal a person decided on: what it showed is not asked again.
+    `seen` is the proposal a person decided on: what it showed is not asked again. `weights`: how
+    columns are matched, the shipped ones unless told otherwise.
     """
     request = request or Request()
     healed: tuple[Repair, ...] = ()
     approved: tuple[Repair, ...] = ()
     jobs: tuple[Job, ...] = ()
     for number in range(ROUNDS + 1):
-        inputs = bound_inputs(version, tables, request, memory)
+        inputs = bound_inputs(version, tables, request, memory, weights)
         asked = reading_questions(version, [each.bound for each in inputs], seen)
         compiled = jobs_of(version, [each.bound for each in inputs], stored=request.stored)
         before, jobs = jobs, tuple(compiled.values())
@@ -121,7 +124,7 @@ def attempt(
         healed += safe
         approved += tuple(each for each in allowed if each not in safe)
         version = _revised(version, allowed)
-    advice = _advice(version, inputs, outcome, found, adviser, request.stored, box)
+    advice = _advice(version, inputs, outcome, found, adviser, request.stored, box, weights)
     if advice:
         found = undominated({each.id: each for each in (*found, *advice.repairs)}.values())
     open_drifts = _open_drifts(version, inputs)
@@ -180,7 +183,11 @@ def revise(version: PlanVersion, proposal: Proposal, decision: Decision) -> Plan
 
 
 def bound_inputs(
-    version: PlanVersion, tables: Tables, request: Request, memory: Memory = ()
+    version: PlanVersion,
+    tables: Tables,
+    request: Request,
+    memory: Memory = (),
+    weights: Model | None = None,
 ) -> tuple[SheetInput, ...]:
     """Which table feeds which sheet, every column bound, every drift told."""
     pairs = tuple((place.sheet, table) for table, place in enumerate(tables.places)) or match(
@@ -193,17 +200,27 @@ def bound_inputs(
             f"no file fits a sheet of plan {version.plan.plan!r}: look at `reknit check`, then "
             "name the file as the plan's `files` say or give the columns by `mapping`"
         )
-    return tuple(_input(version, tables, sheet, table, request, memory) for sheet, table in pairs)
+    return tuple(
+        _input(version, tables, sheet, table, request, memory, weights) for sheet, table in pairs
+    )
 
 
 def _input(
-    version: PlanVersion, tables: Tables, name: str, table: int, request: Request, memory: Memory
+    version: PlanVersion,
+    tables: Tables,
+    name: str,
+    table: int,
+    request: Request,
+    memory: Memory,
+    weights: Model | None,
 ) -> SheetInput:
     sheet, staged, seen = version.plan.sheet(name), tables.staged[table], tables.profiles[table]
     template = version.template(sheet.template)
     fields = {each.name for each in template.fields}
     given = {field: column for field, column in request.mapping.items() if field in fields}
-    binding = bind(sheet, template, staged.source, seen, memory=memory, given=given)
+    binding = bind(
+        sheet, template, staged.source, seen, memory=memory, given=given, weights=weights
+    )
     return SheetInput(
         bound=BoundTable(table=table, staged=staged, profile=seen, binding=binding),
         drifts=(
@@ -233,6 +250,7 @@ def _advice(
     adviser: Adviser | None,
     stored: Stored,
     box: Box,
+    weights: Model | None,
 ) -> Suggested | None:
     """A model's word on what is still open, as repairs tried like any other."""
     if adviser is None:
@@ -247,6 +265,7 @@ def _advice(
         budget=adviser.budget,
         purse=adviser.purse,
         known=found,
+        weights=weights,
     )
     if not said.repairs:
         return said

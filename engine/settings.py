@@ -69,6 +69,7 @@ class Settings(BaseModel):
     run_days: float = Field(default=30.0, gt=0)
     export_days: float = Field(default=7.0, gt=0)
     undo_days: float = Field(default=30.0, ge=1)  #: and how far back rows can be read
+    embed: bool = False  #: compare names by word vectors as well; needs reknit[embed]
     llm_model: str = ""  #: litellm's name of a model, fall-backs by comma; empty: no LLM
     llm_key: SecretStr = SecretStr("")
     llm_url: str = ""

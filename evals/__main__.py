@@ -13,7 +13,8 @@ from pathlib import Path
 
 from engine.binding import LEAST, Pass
 from engine.binding.pairs import FEATURES
-from engine.binding.score import Model, shipped
+from engine.binding.score import NEAR, Model, Near, embedded, shipped
+from engine.binding.vectors import installed, near
 from engine.llm import Child, complete
 from engine.mapping import Adviser, Budget, DataMode, Models
 from engine.settings import from_environment
@@ -29,6 +30,7 @@ from evals.values import Read, read_values
 ROOT = Path(__file__).parent.parent
 OPEN = ROOT.parent / "shared" / "data"
 WEIGHTS = ROOT / "engine" / "binding" / "weights.json"
+EMBEDDED = WEIGHTS.with_name("weights_embed.json")
 RESULTS = ROOT / "evals" / "results.json"
 #: One event has several columns and there are many events: together they count like the tasks.
 EVENT = 0.15
@@ -47,12 +49,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--update", action="store_true", help="commit these results as the bar")
     parser.add_argument("--only", choices=("files", "cases"), help="suites of files, or cases")
     parser.add_argument("--held-out", action="store_true", help="each suite without what it taught")
+    parser.add_argument("--embed", action="store_true", help="with the vectors of reknit[embed]")
     parser.add_argument("--model", help="litellm's name of a model to ask about unsure columns")
     parser.add_argument("--tiny", type=float, metavar="MINUTES", help="ask the small local model")
     chosen = parser.parse_args(arguments)
     folders = chosen.folders or [OPEN]
     if not all(folder.is_dir() for folder in folders):
         say(f"{', '.join(map(str, folders))} is not here; give a folder of task files")
+        return 2
+    if chosen.embed and not installed():
+        say("the word vectors are not here: install reknit[embed]")
         return 2
     found = [task for folder in folders for task in _tasks(folder)]
     if chosen.tiny:
@@ -61,13 +67,16 @@ def main(arguments: Sequence[str]) -> int:
     if name:
         return _live(found, name)
     if chosen.held_out:
-        return _held_out(found)
+        return _held_out(found, near=near if chosen.embed else None)
     if chosen.folders:
-        return _given(folders, found)
+        return _given(folders, found, model=embedded() if chosen.embed else shipped())
+    if chosen.embed:
+        now = _by_name(found, refit=chosen.fit, near=near)
+        return _conclude(now, update=chosen.update, row="embed")
     now = {} if chosen.only == "files" else _cases()
     if chosen.only != "cases":
         now |= _open_suites(found, refit=chosen.fit)
-    return _conclude(now, update=chosen.update)
+    return _conclude(now, update=chosen.update, row="no_model")
 
 
 def _tasks(folder: Path) -> list[Task]:
@@ -76,15 +85,15 @@ def _tasks(folder: Path) -> list[Task]:
     return [task for each in inside for task in tasks(each)]
 
 
-def _given(folders: Sequence[Path], found: Sequence[Task]) -> int:
+def _given(folders: Sequence[Path], found: Sequence[Task], *, model: Model) -> int:
     """Score other task files, drift events and value pairs with the shipped weights."""
-    told = guesses(found, lambda _: shipped())
+    told = guesses(found, lambda _: model)
     say(_score(told, title=f"shipped weights, {date.today()}"))
     happened = [event for folder in folders for event in drift.events(folder)]
     remapped = float("nan")
     if happened:
         known = drift.merged([drift.confirmed(folder) for folder in (OPEN, *folders)])
-        weights = [shipped()] * drift.FOLDS
+        weights = [model] * drift.FOLDS
         remapped = drift.remapped(happened, weights, drift.dictionaries(known))
         without = drift.remapped(happened, weights, None)
         changed = sum(len(each.changed) for each in happened)
@@ -97,16 +106,20 @@ def _given(folders: Sequence[Path], found: Sequence[Task]) -> int:
     return 0
 
 
-def _held_out(found: Sequence[Task]) -> int:
+def _held_out(found: Sequence[Task], *, near: Near | None) -> int:
     """The same suites, each without what it taught."""
 
     def extra() -> list[Sample]:
         learned = drift.dictionaries(drift.confirmed(OPEN))
-        return drift.samples(drift.events(OPEN), learned, weight=EVENT)
+        return drift.samples(drift.events(OPEN), learned, weight=EVENT, near=near)
 
-    say(_score(held_out.without_weights(found, extra), title="weights of the other suites"))
+    say(
+        _score(
+            held_out.without_weights(found, extra, near=near), title="weights of the other suites"
+        )
+    )
     title = "weights of the other suites, lexicon without this suite's own words"
-    say(_score(held_out.without_words(found, extra), title=title))
+    say(_score(held_out.without_words(found, extra, near=near), title=title))
     return 0
 
 
@@ -156,23 +169,30 @@ def _with_model(name: str, told: Sequence[Guess], spent: live.Spent) -> None:
 
 
 def _open_suites(found: Sequence[Task], *, refit: bool) -> dict[str, float]:
-    happened = drift.events(OPEN)
-    learned = drift.dictionaries(drift.confirmed(OPEN))
-    of_drift = drift.samples(happened, learned, weight=EVENT)
-    if refit:
-        _write(fit([*(sample(task) for task in found), *of_drift]))
-    told = guesses(found, left_out(found, of_drift))
-    say(_score(told, title=f"left-out folds, no model, {date.today()}"))
-    unseen = drift.models(happened, of_drift, [sample(task) for task in found])
-    with_memory = drift.remapped(happened, unseen, learned)
-    without = drift.remapped(happened, unseen, None)
-    changed = sum(len(each.changed) for each in happened)
-    say(f"drift: {changed} changed fields, without memory {without:.3f}")
+    by_name = _by_name(found, refit=refit, near=None)
     _recorded(found)
     attacker = Models(names=("openai/attacker",), send=obedient)
     _with_model("an obedient attacker", *live.asked(found, shipped(), attacker))
     values = _values(*read_values(OPEN / "values_tde"))
-    return {**values, **_figures(figures(told), with_memory)}
+    return {**values, **by_name}
+
+
+def _by_name(found: Sequence[Task], *, refit: bool, near: Near | None) -> dict[str, float]:
+    """Mapping and drift, each by weights that have not seen what they are scored on."""
+    happened = drift.events(OPEN)
+    learned = drift.dictionaries(drift.confirmed(OPEN))
+    of_drift = drift.samples(happened, learned, weight=EVENT, near=near)
+    samples = [sample(task, near=near) for task in found]
+    if refit:
+        _write(fit([*samples, *of_drift], near=near))
+    told = guesses(found, left_out(found, of_drift, near=near))
+    say(_score(told, title=f"left-out folds, no model, {date.today()}"))
+    unseen = drift.models(happened, of_drift, samples, near=near)
+    with_memory = drift.remapped(happened, unseen, learned)
+    without = drift.remapped(happened, unseen, None)
+    changed = sum(len(each.changed) for each in happened)
+    say(f"drift: {changed} changed fields, without memory {without:.3f}")
+    return _figures(figures(told), with_memory)
 
 
 def _values(told: Sequence[Read], left: int) -> dict[str, float]:
@@ -213,6 +233,7 @@ def _cases() -> dict[str, float]:
         f"{name} {done.planted[name]}" for name in ("blocked", "flagged", "applied")))  # fmt: skip
     return {
         "cases_right": case_figures(done.plain).right,
+        "cases_right_remembered": case_figures(done.remembered).right,
         "cases_right_attacked": case_figures(done.attacked).right,
         "planted_applied": done.planted["applied"] / max(all_planted, 1),
     }
@@ -230,9 +251,10 @@ def _figures(told: Figures, remapped: float) -> dict[str, float]:
     }
 
 
-def _conclude(now: Mapping[str, float], *, update: bool) -> int:
+def _conclude(now: Mapping[str, float], *, update: bool, row: str) -> int:
     """Print the figures, hold them against the committed ones."""
-    bar = json.loads(RESULTS.read_text())["no_model"] if RESULTS.exists() else {}
+    results = json.loads(RESULTS.read_text())
+    bar = results.get(row, {})
     worse = [
         key
         for key in bar.keys() & now.keys()
@@ -241,9 +263,8 @@ def _conclude(now: Mapping[str, float], *, update: bool) -> int:
     if update:
         worse = []
         rounded = bar | {key: round(value, 4) for key, value in now.items()}
-        RESULTS.write_text(
-            json.dumps({"date": str(date.today()), "no_model": rounded}, indent=2) + "\n"
-        )
+        results |= {"date": str(date.today()), row: rounded}
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     for key in worse:
         say(f"worse than committed: {key}")
     for key, value in now.items():
@@ -273,11 +294,13 @@ def _row(name: str, told: Sequence[Guess]) -> str:
 
 
 def _write(model: Model) -> None:
-    pair = dict(zip((*FEATURES, "bias"), (round(w, 4) for w in model.pair), strict=True))
+    named = (*FEATURES, NEAR, "bias") if model.near else (*FEATURES, "bias")
+    pair = dict(zip(named, (round(w, 4) for w in model.pair), strict=True))
     final = [round(w, 4) for w in model.final]
     about = "Learned by `python -m evals --fit` from the open mapping suites and drift events."
     text = json.dumps({"about": about, "date": str(date.today()), "pair": pair, "final": final})
-    WEIGHTS.write_text(text.replace("{", "{\n  ").replace(', "', ',\n  "') + "\n")
+    path = EMBEDDED if model.near else WEIGHTS
+    path.write_text(text.replace("{", "{\n  ").replace(', "', ',\n  "') + "\n")
 
 
 def say(text: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from engine.binding.learned import Learned, learn
 from engine.binding.memory import Remembered, Scope, Trust
 from engine.binding.pairs import Side
-from engine.binding.score import Model, pair_features, scores
+from engine.binding.score import Model, Near, pair_features, scores
 from evals.fit import Sample, fit
 
 FOLDS = 5
@@ -71,7 +71,13 @@ def dictionaries(known: Confirmed) -> list[Learned]:
     return [learn(_memory(known, at), template="addresses") for at in range(FOLDS)]
 
 
-def samples(told: Sequence[Event], learned: Sequence[Learned], *, weight: float) -> list[Sample]:
+def samples(
+    told: Sequence[Event],
+    learned: Sequence[Learned],
+    *,
+    weight: float,
+    near: Near | None = None,
+) -> list[Sample]:
     """The events as figures to learn from."""
     found = []
     for each in told:
@@ -79,7 +85,8 @@ def samples(told: Sequence[Event], learned: Sequence[Learned], *, weight: float)
             [[column in each.truth.get(f, ()) for f in each.fields] for column in each.columns],
             dtype=float,
         )
-        table = pair_features(each.sides, _columns(each), learned=learned[fold(each.source)])
+        known = learned[fold(each.source)]
+        table = pair_features(each.sides, _columns(each), learned=known, near=near)
         counted = tuple(range(len(each.columns)))
         found.append(Sample(table=table, truth=truth, counted=counted, weight=weight))
     return found
@@ -102,10 +109,19 @@ def remapped(
     return right / max(total, 1)
 
 
-def models(told: Sequence[Event], made: Sequence[Sample], others: Sequence[Sample]) -> list[Model]:
+def models(
+    told: Sequence[Event],
+    made: Sequence[Sample],
+    others: Sequence[Sample],
+    *,
+    near: Near | None = None,
+) -> list[Model]:
     """For every fold of sources the model that has not seen its events."""
     return [
-        fit([*(s for e, s in zip(told, made, strict=True) if fold(e.source) != at), *others])
+        fit(
+            [*(s for e, s in zip(told, made, strict=True) if fold(e.source) != at), *others],
+            near=near,
+        )
         for at in range(FOLDS)
     ]
 

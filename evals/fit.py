@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.binding.pairs import FEATURES
-from engine.binding.score import Matrix, Model, final_features
+from engine.binding.score import Matrix, Model, Near, final_features
 
 #: The open tasks carry no field types, so what types tell is set by hand.
 BY_HAND = {"fits": 1.0, "misfits": -4.0}
@@ -22,9 +22,11 @@ class Sample:
     weight: float = 1.0
 
 
-def fit(samples: Sequence[Sample]) -> Model:
+def fit(samples: Sequence[Sample], *, near: Near | None = None) -> Model:
     """Both models; the second also sees tasks with fields taken away, so that it can abstain."""
-    rows = [sample.table[list(sample.counted)].reshape(-1, len(FEATURES)) for sample in samples]
+    rows = [
+        sample.table[list(sample.counted)].reshape(-1, sample.table.shape[-1]) for sample in samples
+    ]
     true = [sample.truth[list(sample.counted)].ravel() for sample in samples]
     weight = [np.full(len(each), sample.weight) for each, sample in zip(true, samples, strict=True)]
     pair = _logistic_fit(np.vstack(rows), np.concatenate(true), np.concatenate(weight), l2=1.0)
@@ -34,7 +36,7 @@ def fit(samples: Sequence[Sample]) -> Model:
     right = np.concatenate([each[1] for each in tops])
     counts = np.concatenate([each[2] for each in tops])
     final = _logistic_fit(figures[:, :-1], right, counts, l2=0.1)
-    return Model(pair=tuple(pair.tolist()), final=tuple(final.tolist()))
+    return Model(pair=tuple(pair.tolist()), final=tuple(final.tolist()), near=near)
 
 
 def _top(sample: Sample, pair: Matrix) -> tuple[Matrix, Matrix, Matrix]:
@@ -70,9 +72,10 @@ def _thinned(sample: Sample) -> list[Sample]:
 
 
 def _by_hand(pair: Matrix) -> Matrix:
-    return np.array(
-        [BY_HAND.get(name, value) for name, value in zip((*FEATURES, "bias"), pair, strict=True)]
-    )
+    pair = pair.copy()
+    for name, value in BY_HAND.items():
+        pair[FEATURES.index(name)] = value
+    return pair
 
 
 def _logistic_fit(figures: Matrix, true: Matrix, weight: Matrix, *, l2: float) -> Matrix:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from unittest import mock
 
 from engine.binding import pairs, similar, words
+from engine.binding.score import Near
 from evals.fit import Sample, fit
 from evals.mapping import Guess, guesses, sample
 from evals.tasks import Task
@@ -11,12 +12,16 @@ from evals.tasks import Task
 Lexicon = Mapping[str, str]
 
 
-def without_weights(found: Sequence[Task], extra: Callable[[], list[Sample]]) -> list[Guess]:
+def without_weights(
+    found: Sequence[Task], extra: Callable[[], list[Sample]], *, near: Near | None = None
+) -> list[Guess]:
     """The weights learned from the other suites; the lexicon as it is."""
-    return _each_suite(found, extra, lambda _: words.lexicon())
+    return _each_suite(found, extra, lambda _: words.lexicon(), near=near)
 
 
-def without_words(found: Sequence[Task], extra: Callable[[], list[Sample]]) -> list[Guess]:
+def without_words(
+    found: Sequence[Task], extra: Callable[[], list[Sample]], *, near: Near | None = None
+) -> list[Guess]:
     """The same, and without every phrase of the lexicon that is a name in this suite alone.
 
     The lexicon was extended by somebody who had seen the suites: this is the other extreme.
@@ -28,19 +33,23 @@ def without_words(found: Sequence[Task], extra: Callable[[], list[Sample]]) -> l
         alone = names[suite] - others
         return {phrase: to for phrase, to in words.lexicon().items() if phrase not in alone}
 
-    return _each_suite(found, extra, {suite: left(suite) for suite in names}.__getitem__)
+    return _each_suite(found, extra, {suite: left(suite) for suite in names}.__getitem__, near=near)
 
 
 def _each_suite(
-    found: Sequence[Task], extra: Callable[[], list[Sample]], lexicon: Callable[[str], Lexicon]
+    found: Sequence[Task],
+    extra: Callable[[], list[Sample]],
+    lexicon: Callable[[str], Lexicon],
+    *,
+    near: Near | None,
 ) -> list[Guess]:
     told: list[Guess] = []
     for suite in _suites(found):
         known = lexicon(suite)
         with mock.patch.object(words, "lexicon", return_value=known):
             _forget()
-            others = [sample(task) for task in found if task.suite != suite]
-            model = fit([*others, *extra()])
+            others = [sample(task, near=near) for task in found if task.suite != suite]
+            model = fit([*others, *extra()], near=near)
             told += guesses([task for task in found if task.suite == suite], lambda _: model)  # noqa: B023
     _forget()
     return told

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.binding import LEAST, Pass
-from engine.binding.score import Model, pair_features, scores
+from engine.binding.score import Model, Near, pair_features, scores
 from evals.fit import Sample, fit
 from evals.tasks import Task
 
@@ -45,14 +45,14 @@ class Figures:
     ece: float
 
 
-def sample(task: Task, *, weight: float = 1.0) -> Sample:
+def sample(task: Task, *, near: Near | None = None) -> Sample:
     """The task as figures to learn from."""
     truth = np.zeros((len(task.columns), len(task.fields)))
     for column, fields in task.truth.items():
         truth[column, list(fields)] = 1.0
     counted = tuple(at for at in range(len(task.columns)) if at not in task.ignored)
-    table = pair_features(task.fields, task.columns)
-    return Sample(table=table, truth=truth, counted=counted, weight=weight)
+    table = pair_features(task.fields, task.columns, near=near)
+    return Sample(table=table, truth=truth, counted=counted)
 
 
 def guesses(tasks: Sequence[Task], model: Callable[[Task], Model]) -> list[Guess]:
@@ -60,11 +60,14 @@ def guesses(tasks: Sequence[Task], model: Callable[[Task], Model]) -> list[Guess
     return [guess for task in tasks for guess in _guesses(task, model(task))]
 
 
-def left_out(tasks: Sequence[Task], extra: Sequence[Sample]) -> Callable[[Task], Model]:
+def left_out(
+    tasks: Sequence[Task], extra: Sequence[Sample], *, near: Near | None = None
+) -> Callable[[Task], Model]:
     """For every task the model that learned from the other folds' tasks only."""
-    samples = {task.id: sample(task) for task in tasks}
+    samples = {task.id: sample(task, near=near) for task in tasks}
     models = [
-        fit([*(samples[t.id] for t in tasks if _fold(t) != fold), *extra]) for fold in range(FOLDS)
+        fit([*(samples[t.id] for t in tasks if _fold(t) != fold), *extra], near=near)
+        for fold in range(FOLDS)
     ]
     return lambda task: models[_fold(task)]
 

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from pydantic import TypeAdapter
 
+from engine.binding.score import Model, chosen
 from engine.errors import Conflict, NotFound
 from engine.mapping import Adviser, adviser
 from engine.pipeline import (
@@ -85,7 +86,9 @@ def start(
     try:
         work = box(out, files, progress)
         tables = _read(version, files, given=read, box=work)
-        made = attempt(version, tables, request=request, box=work, adviser=_adviser())
+        made = attempt(
+            version, tables, request=request, box=work, adviser=_adviser(), weights=_weights()
+        )
     except BaseException:
         shutil.rmtree(out)
         raise
@@ -138,7 +141,13 @@ def decide(
         tables = _read(version, [each.path for each in run.files], given=run.given, box=work)
         run = replace(run, tables=tables)
     made = attempt(
-        version, run.tables, request=request, box=work, seen=proposal, adviser=_adviser()
+        version,
+        run.tables,
+        request=request,
+        box=work,
+        seen=proposal,
+        adviser=_adviser(),
+        weights=_weights(),
     )
     return _keep(replace(run, published=version, request=request, attempt=made), out, work)
 
@@ -146,6 +155,11 @@ def decide(
 def _adviser() -> Adviser | None:
     """The model of REKNIT_LLM_MODEL, if there is one."""
     return adviser(from_environment(os.environ))
+
+
+def _weights() -> Model:
+    """How columns are matched, as REKNIT_EMBED says."""
+    return chosen(from_environment(os.environ))
 
 
 def look(
@@ -159,7 +173,8 @@ def look(
     """How the files are read and bound; whatever is staged for that goes away again."""
     with TemporaryDirectory(prefix="reknit-") as scratch:
         tables = _read(version, files, given=read, box=box(Path(scratch), files, progress))
-    return tables, bound_inputs(version, tables, Request(mapping=_mapping(mapping)))
+    request = Request(mapping=_mapping(mapping))
+    return tables, bound_inputs(version, tables, request, weights=_weights())
 
 
 def load(out: Path) -> FolderRun:

@@ -24,6 +24,7 @@ def worker() -> None:
     from api import logs
     from engine import failpoints
     from engine.advance import advance
+    from engine.binding.score import chosen
     from engine.files import open_files
     from engine.mapping import adviser
     from engine.pipeline import revise
@@ -37,7 +38,7 @@ def worker() -> None:
     engine = open_database(settings.database)
     prepare(engine)
     work = Work(engine, settings, revise=revise)
-    helped = partial(advance, adviser=adviser(settings))
+    helped = partial(advance, adviser=adviser(settings), weights=chosen(settings))
     taking = Worker(work, open_files(settings), advance=helped)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

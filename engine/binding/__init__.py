@@ -7,6 +7,7 @@ from engine.binding.learned import learn
 from engine.binding.matching import match
 from engine.binding.memory import Memory, Remembered, Scope, Trust, shape
 from engine.binding.passes import PASSES, Claim, Task, Wanted
+from engine.binding.score import Model
 from engine.errors import CompileError
 from engine.intake.source import Source
 from engine.profile import Profile
@@ -45,6 +46,7 @@ def bind(
     *,
     memory: Memory = (),
     given: Given | None = None,
+    weights: Model | None = None,
 ) -> Binding:
     """Which column feeds which field. What is not sure is a candidate, never a binding."""
     told = _given(given or {}, template, source)
@@ -57,6 +59,7 @@ def bind(
         memory=memory,
         given=told,
         learned=learn(memory, template=template.template) if memory else None,
+        weights=weights,
         unmapped=tuple(each for each in template.fields if each.name not in mapped),
         places={field: at / max(len(mapped) - 1, 1) for at, field in enumerate(mapped)},
     )

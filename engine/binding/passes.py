@@ -10,7 +10,7 @@ from engine.binding.learned import Learned, support
 from engine.binding.memory import Memory, shape
 from engine.binding.pairs import Side
 from engine.binding.positions import displaced
-from engine.binding.score import scores
+from engine.binding.score import Model, scores
 from engine.binding.words import concepts, normalised
 from engine.intake.source import Source
 from engine.profile import Profile
@@ -58,6 +58,7 @@ class Task:
     given: Mapping[tuple[str, int], int]
     learned: Learned | None = None
     unmapped: tuple[TemplateField, ...] = ()  #: fields of the template that nothing feeds
+    weights: Model | None = None  #: the shipped ones, unless told otherwise
     places: Mapping[str, float] = field(default_factory=dict)  #: of fields, 0 first … 1 last
 
     def header(self, column: int) -> str:
@@ -185,6 +186,7 @@ def likely(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Cla
         [_column(task, at) for at in columns],
         fits=[[*row, *([None] * (len(sides) - len(asked)))] for row in fits],
         learned=task.learned,
+        model=task.weights,
     )
     claims = []
     for c, at in enumerate(columns):

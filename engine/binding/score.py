@@ -5,8 +5,8 @@ a pair by itself, the second asks how far it is ahead of its rivals.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 
@@ -17,6 +17,9 @@ from rapidfuzz import process
 from engine.binding.learned import Learned, support
 from engine.binding.pairs import FEATURES, NOTHING, Side, features, weights
 from engine.binding.similar import similarity
+from engine.binding.vectors import installed
+from engine.binding.vectors import near as near_by_vectors
+from engine.settings import Settings, SettingsInvalid
 
 #: A pair of names this unlike, with nothing remembered, is not worth weighing in a large schema.
 NEAREST = 20
@@ -24,10 +27,13 @@ NEAREST = 20
 MANY = 20_000
 _FAR = -12.0
 RIVALS = 4
+#: What the weights of word vectors go by.
+NEAR = "near"
 #: Two fields this close for one column are equals.
 TIE = 0.02
 
 Matrix = NDArray[np.float64]
+Near = Callable[[Sequence[Side], Sequence[Side]], Matrix]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +42,7 @@ class Model:
 
     pair: tuple[float, ...]
     final: tuple[float, ...]
+    near: Near | None = None  #: one more figure of a pair, weighed after `FEATURES`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,9 +56,22 @@ class Scores:
 @lru_cache(maxsize=1)
 def shipped() -> Model:
     """The weights that come with the product."""
-    raw = json.loads(resources.files("engine.binding").joinpath("weights.json").read_text("utf-8"))
-    pair = (*(raw["pair"][name] for name in FEATURES), raw["pair"]["bias"])
-    return Model(pair=pair, final=tuple(raw["final"]))
+    return _read("weights.json", FEATURES)
+
+
+def chosen(settings: Settings) -> Model:
+    """The weights these settings ask for; SettingsInvalid when `reknit[embed]` is not installed."""
+    if not settings.embed:
+        return shipped()
+    if not installed():
+        raise SettingsInvalid("REKNIT_EMBED: install the extra first: pip install 'reknit[embed]'")
+    return embedded()
+
+
+@lru_cache(maxsize=1)
+def embedded() -> Model:
+    """The weights for those who installed `reknit[embed]`: word vectors are one more figure."""
+    return replace(_read("weights_embed.json", (*FEATURES, NEAR)), near=near_by_vectors)
 
 
 def scores(
@@ -67,7 +87,7 @@ def scores(
     if not fields or not columns:
         empty = np.zeros((len(columns), len(fields)))
         return Scores(logits=empty, sure=empty)
-    table = pair_features(fields, columns, fits=fits, learned=learned)
+    table = pair_features(fields, columns, fits=fits, learned=learned, near=model.near)
     logits = table @ np.array(model.pair[:-1]) + model.pair[-1]
     figures = final_features(logits)
     sure = _logistic(figures @ np.array(model.final))
@@ -82,19 +102,23 @@ def pair_features(
     *,
     fits: Sequence[Sequence[float | None]] | None = None,
     learned: Learned | None = None,
+    near: Near | None = None,
 ) -> Matrix:
-    """Columns by fields by `FEATURES`; far pairs of a large schema stay all zero."""
+    """Columns by fields by `FEATURES` and `near`; far pairs of a large schema stay all zero."""
     weigh = weights([*fields, *columns])
     table = np.zeros((len(columns), len(fields), len(FEATURES)))
-    near = _near(fields, columns)
+    close = _close(fields, columns)
     for c, column in enumerate(columns):
         known = support(learned, column.names[0]) if learned and column.names else {}
         for f, field in enumerate(fields):
             remembered = known.get(field.key, NOTHING)
-            if near is None or f in near[c] or remembered.header or remembered.words > 0.2:
+            if close is None or f in close[c] or remembered.header or remembered.words > 0.2:
                 fit = fits[c][f] if fits else None
                 table[c, f] = features(field, column, weigh=weigh, fits=fit, memory=remembered)
-    return table
+    if near is None:
+        return table
+    weighed = table.any(axis=-1, keepdims=True)
+    return np.concatenate([table, near(fields, columns)[..., None] * weighed], axis=-1)
 
 
 def final_features(logits: Matrix) -> Matrix:
@@ -115,11 +139,17 @@ def _similar(left: str, right: str, **_: object) -> float:
     return 100 * similarity(left, right)
 
 
-def _near(fields: Sequence[Side], columns: Sequence[Side]) -> list[set[int]] | None:
+def _close(fields: Sequence[Side], columns: Sequence[Side]) -> list[set[int]] | None:
     if len(fields) * len(columns) <= MANY:
         return None
     names = [max(field.names, key=len, default="") for field in fields]
     return [set(nearest(column.names[0], names)) if column.names else set() for column in columns]
+
+
+def _read(name: str, figures: Sequence[str]) -> Model:
+    raw = json.loads(resources.files("engine.binding").joinpath(name).read_text("utf-8"))
+    pair = (*(raw["pair"][each] for each in figures), raw["pair"]["bias"])
+    return Model(pair=pair, final=tuple(raw["final"]))
 
 
 def _lead(logits: Matrix) -> Matrix:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from engine.binding.bound import BoundTable
+from engine.binding.score import Model
 from engine.llm import Child
 from engine.mapping.advised import advised, confidence
 from engine.mapping.answers import Answer, Asked, schema, wrong
@@ -62,6 +63,7 @@ def suggest(
     budget: Budget | None = None,
     purse: Purse | None = None,
     known: Sequence[Repair] = (),
+    weights: Model | None = None,
 ) -> Suggested:
     """One consultation a table that has something open; none where nothing is.
 
@@ -74,7 +76,7 @@ def suggest(
     exchanges: list[Exchange] = []
     status = Status.ANSWERED
     for table in tables:
-        left = opened(version, table, outcome, mode=mode, known=known)
+        left = opened(version, table, outcome, mode=mode, known=known, weights=weights)
         if not left.asked:
             continue
         told = consult(

@@ -8,7 +8,7 @@ from typing import Any
 from engine.binding.bound import BoundTable
 from engine.binding.pairs import Side
 from engine.binding.passes import names
-from engine.binding.score import scores
+from engine.binding.score import Model, scores
 from engine.mapping.answers import Asked, meanings
 from engine.mapping.shown import DataMode, clean, column, labels, pattern_of
 from engine.mapping.units import shared_unit
@@ -57,12 +57,13 @@ def opened(
     *,
     mode: DataMode,
     known: Sequence[Repair] = (),
+    weights: Model | None = None,
 ) -> Open:
     """What a model can be asked about this table, as far as the mode lets it see. `known`: repairs
     the data itself suggests."""
     sheet = version.plan.sheet(table.binding.sheet)
     template = version.template(sheet.template)
-    asked = {each.field.name: each for each in _unfed(sheet, template, table, known)}
+    asked = {each.field.name: each for each in _unfed(sheet, template, table, known, weights)}
     for name, values in _failing(sheet, outcome, known).items():
         if name not in asked and (about := _values(template.field(name), values, mode)):
             asked[name] = about
@@ -96,12 +97,16 @@ def _told(asked: Asked) -> dict[str, Any]:
 
 
 def _unfed(
-    sheet: SheetPlan, template: Template, table: BoundTable, known: Sequence[Repair]
+    sheet: SheetPlan,
+    template: Template,
+    table: BoundTable,
+    known: Sequence[Repair],
+    weights: Model | None,
 ) -> Iterable[Asked]:
     """Fields without a column: those the plan maps to one, and required ones it does not map."""
     fed = {each.field for each in known if each.sheet == sheet.name and each.confidence >= LIKELY}
     missing = [template.field(name) for name in _missing(sheet, template, table) if name not in fed]
-    candidates = _candidates(missing, sheet, table)
+    candidates = _candidates(missing, sheet, table, weights)
     named = tuple(at for at, each in enumerate(table.staged.source.columns) if each)
     for field in missing:
         sources = named if _simple(sheet.mapping(field.name)) else ()
@@ -131,7 +136,7 @@ def _simple(mapping: Mapping | None) -> bool:
 
 
 def _candidates(
-    missing: Sequence[TemplateField], sheet: SheetPlan, table: BoundTable
+    missing: Sequence[TemplateField], sheet: SheetPlan, table: BoundTable, weights: Model | None
 ) -> dict[str, tuple[tuple[int, float], ...]]:
     """For every open field the free columns that are likeliest, best first."""
     free = [at for at in table.binding.extra if table.staged.source.columns[at]]
@@ -139,7 +144,7 @@ def _candidates(
         return {}
     sides = [Side(names=_names(field, sheet), about=field.description) for field in missing]
     headers = [Side(names=(table.staged.source.columns[at],)) for at in free]
-    told = scores(sides, headers)
+    told = scores(sides, headers, model=weights)
     return {
         field.name: tuple(
             (free[row], float(told.sure[row, at]))
