@@ -233,11 +233,21 @@ def _headers(status: int, *, keyed: bool, method: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
+#: What a file can be, beside JSON: reports, result files, exports, downloads.
+_FILES = (
+    "text/csv", "application/octet-stream", "application/zip", "application/gzip",
+    "application/x-ndjson", "application/vnd.apache.parquet",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+)  # fmt: skip
+
+
 def _content(response: dict[str, Any], path: str, schemas: Mapping[str, Any]) -> None:
     """An example for each representation; files are bytes of their own type."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     if _is_file(path) and not path.endswith(".zip"):
-        response["content"] = {"text/csv": binary, "application/octet-stream": binary}
+        nothing = {"examples": {"example": {"value": ""}}}
+        response["content"] = dict.fromkeys(_FILES, binary | nothing)
+        response["content"]["application/json"] = {"schema": {}, **nothing}
     elif path.endswith(".zip"):
         response["content"] = {"application/zip": binary}
     for media, content in response.get("content", {}).items():
