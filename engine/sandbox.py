@@ -236,7 +236,7 @@ class _Server:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         code = (
             f"import sys; sys.path[:] = {sys.path!r}\n"
-            "import duckdb, numpy, pyarrow\n"
+            "import duckdb, numpy.ma, pyarrow\n"
             f"from engine.sandbox_child import serve\nserve({theirs.fileno()})"
         )
         # One BLAS thread and few malloc arenas keep the address space small and fork safe.

@@ -13,9 +13,11 @@ import resource
 import selectors
 import socket
 import struct
+import sys
 import time
 import traceback
 from collections.abc import Callable
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 from engine import confine
@@ -25,9 +27,19 @@ from plans.errors import PlanError
 FRAME = struct.Struct("<cI")
 
 
+class _NoPandas(MetaPathFinder):
+    """Arrow looks for pandas in every child; where it is installed, finding it takes a second."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        """Hide pandas; everything else is found as ever."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError("pandas is of no use here", name=fullname)
+
+
 def serve(control_fd: int) -> None:
     """Fork one child for each request on the control socket, until the parent closes it."""
     confine.leave_network()
+    sys.meta_path.insert(0, _NoPandas())
     control = socket.socket(fileno=control_fd)
     waiting = selectors.DefaultSelector()
     waiting.register(control, selectors.EVENT_READ)

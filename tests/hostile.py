@@ -4,10 +4,12 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from engine.errors import SourceCode, SourceError
 from engine.sandbox import Progress
@@ -115,3 +117,9 @@ def answer_with_attribute() -> Reaching:
 
 def answer_with_enum() -> tuple[SourceCode, Path]:
     return SourceCode.EMPTY, Path("a")
+
+
+def looks_for_pandas() -> bool:
+    """Whether pandas is loaded by work that Arrow does for us."""
+    pa.array([1, 2]).to_pylist()
+    return "pandas" in sys.modules

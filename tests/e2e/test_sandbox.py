@@ -54,6 +54,10 @@ def test_the_environment_of_a_child_is_empty(
     assert set(seen) == {"initial"}
 
 
+def test_no_child_spends_a_second_on_pandas(tmp_path: Path) -> None:
+    assert call(hostile.looks_for_pandas, limits=limits(tmp_path)) is False
+
+
 def test_our_values_come_back_as_they_are(tmp_path: Path) -> None:
     code, path = call(hostile.answer_with_enum, limits=limits(tmp_path))
     assert code is SourceCode.EMPTY
