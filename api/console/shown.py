@@ -264,7 +264,20 @@ _MOMENTS = {
 }
 
 #: Members of an event that say nothing the line does not say already.
-_KNOWN = frozenset({"status", "claim", "turn", "proposal", "etag", "plan", "plan_version"})
+_KNOWN = frozenset(
+    {
+        "status",
+        "claim",
+        "turn",
+        "proposal",
+        "etag",
+        "plan",
+        "plan_version",
+        "kind",
+        "origin",
+        "waits",
+    }
+)
 
 
 def moments(names: Names, events: Sequence[Event]) -> tuple[Moment, ...]:
@@ -283,6 +296,8 @@ def _moment(names: Names, event: Event) -> Moment:
     if event.type == "run.phase":
         title = str(event.data.get("message") or event.data.get("phase") or title).capitalize()
         detail = _done(event)
+    elif event.type == "run.queued":
+        title = _queued(event)
     elif event.type == "run.drifted":
         title, detail = f"{event.data.get('count')} differences from the expected file", ""
     elif event.type == "run.healed":
@@ -295,6 +310,14 @@ def _moment(names: Names, event: Event) -> Moment:
         detail=detail,
         actor=names.actor(event.actor),
     )
+
+
+def _queued(event: Event) -> str:
+    kind = {"undo": "Undo ", "replay": "Replay of rejected rows "}.get(
+        str(event.data.get("kind")), ""
+    )
+    waits = " behind another import" if event.data.get("waits") else ""
+    return f"{kind}queued{waits}".capitalize()
 
 
 def _done(event: Event) -> str:

@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.console.look import LANGUAGES, file_size, percent, preferred, segments, visible
+from api.console.shown import Names, moments
 from engine.accounting import Accounting
+from engine.ids import utcnow
+from engine.model import Event
 
 
 @given(st.tuples(*[st.integers(0, 10**9)] * 4))
@@ -67,3 +70,21 @@ def test_page_has_no_inline_script_style_or_foreign_address(name: str) -> None:
     page = pages()[name]
     assert not re.search(r"<script(?![^>]*\ssrc=)|\sstyle=|<style|\son[a-z]+=", page)
     assert not re.search(r'(?:src|href)="(?:https?:)?//', page)
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        ({"kind": "import", "waits": False}, "Queued"),
+        ({"kind": "import", "waits": True}, "Queued behind another import"),
+        ({"kind": "undo", "waits": False}, "Undo queued"),
+        ({"kind": "replay", "waits": False}, "Replay of rejected rows queued"),
+    ],
+)
+def test_the_timeline_says_what_was_queued(data: dict[str, object], shown: str) -> None:
+    event = Event(
+        id="e", partner="p", company="c", run="r", sequence=1, type="run.queued", data=data,
+        actor="engine", at=utcnow(),
+    )  # fmt: skip
+    (moment,) = moments(Names(c=None, partner="p"), [event])  # type: ignore[arg-type]
+    assert (moment.title, moment.detail) == (shown, "")
