@@ -142,14 +142,19 @@ def undo(desk: Desk, run: Run, ground: Ground) -> dict[str, Undone]:
 def places(
     settings: Settings, sheets: Sequence[Sheet], *, run: str, undo_run: str = ""
 ) -> dict[str, Location]:
-    """The sheets a run wrote to, by name; NotUndoable when one of them cannot be taken back."""
-    found = {}
+    """The sheets a run still has rows in, by name; NotUndoable when one cannot be taken back."""
+    found, taken = {}, False
     for sheet in sheets:
         place = location(settings, sheet.partner, sheet.company, sheet=sheet.id)
         with suppress(NotFound):
+            past = dataset.history(place)
+            # An undo that was given up half-way: the next one goes on with the other sheets.
+            if any(each.undoes == run and each.run != undo_run for each in past):
+                taken = True
+                continue
             dataset.check_undo(place, run, undo_run=undo_run)
             found[sheet.name] = place
-    if not found:
+    if not found and not taken:
         raise NotUndoable(f"run {run} wrote no rows")
     return found
 

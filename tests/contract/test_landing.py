@@ -11,7 +11,7 @@ from records import World, settle, start
 from sheets import rows_of
 from worker import SHEETS, fast, submit, working
 
-from engine.dataset import history
+from engine.dataset import history, undo
 from engine.errors import Canceled, Conflict, Superseded
 from engine.model import Run, RunStatus
 from engine.settings import Settings
@@ -92,9 +92,29 @@ def test_rows_of_a_run_that_fails_after_storing_them_are_taken_back(
         assert good.rows["leads"]["created"] == 2
         assert kinds(work, good) == [["import"]] * len(SHEETS)
         with engine.begin() as c:
-            undo = work.undo(c, good.partner, good.id, actor="a test")
-        assert work.wait(undo.partner, undo.id, seconds=60).status is RunStatus.COMPLETED
+            back = work.undo(c, good.partner, good.id, actor="a test")
+        assert work.wait(back.partner, back.id, seconds=60).status is RunStatus.COMPLETED
         bad = submit(work, world, rows=True, spoilt=True)
         assert work.wait(bad.partner, bad.id, seconds=60).status is RunStatus.FAILED
         assert kinds(work, bad) == [["undo", "import", "undo", "import"]] * len(SHEETS)
+    engine.dispose()
+
+
+def test_an_undo_goes_on_where_one_before_it_was_given_up(
+    migrated_sqlite: Path, tmp_path: Path
+) -> None:
+    engine = open_database(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'state.db')}")
+    with engine.begin() as c:
+        world = settle(c)
+    with working(engine, fast(tmp_path)) as work:
+        run = work.wait(world.partner.id, submit(work, world, rows=True).id, seconds=60)
+        with engine.begin() as c:
+            sheet = companies.get(c, run.partner, run.company).sheets[0]
+        place = location(work.settings, run.partner, run.company, sheet=sheet.id)
+        (tmp_path / "undo").mkdir()
+        undo(place, run.id, undo_run="run_given_up", scratch=tmp_path / "undo")
+        with engine.begin() as c:
+            again = work.undo(c, run.partner, run.id, actor="a test")
+        assert work.wait(again.partner, again.id, seconds=60).status is RunStatus.COMPLETED
+        assert kinds(work, run) == [["undo", "import"]] * len(SHEETS)
     engine.dispose()
