@@ -13,6 +13,7 @@ from api.limits import Rate
 from api.openapi import install_document
 from api.routes import (
     companies,
+    content,
     deliveries,
     docs,
     drafts,
@@ -42,6 +43,7 @@ ROUTERS = (
     plans,
     replays,
     uploads,
+    content,
     imports,
     undo,
     rejected,

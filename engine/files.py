@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import file_digest, sha256
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
@@ -23,11 +23,17 @@ from obstore.store import LocalStore, S3Store
 
 from engine import failpoints
 from engine.errors import Conflict, NotFound, StorageError, UploadMismatch
-from engine.ids import folder_name
+from engine.ids import folder_name, utcnow
+from engine.posting import Bucket, Posting, posting, shown_bucket
 from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
 
 CHUNK = 8 << 20
 _KEY = re.compile(r"(?:[0-9a-f]+/)*[0-9a-f]+")
+#: Where bytes lie that came straight into the bucket and were not looked at; no partner's folder.
+_ARRIVED = "0/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,8 +68,15 @@ def result_key(partner: str, company: str, run: str) -> str:
 class Files:
     """The file store of the deployment."""
 
-    def __init__(self, store: LocalStore | S3Store, *, incoming: Path, root: Path | None) -> None:
-        self._store, self.incoming, self.root = store, incoming, root
+    def __init__(
+        self,
+        store: LocalStore | S3Store,
+        *,
+        incoming: Path,
+        root: Path | None,
+        bucket: Bucket | None = None,
+    ) -> None:
+        self._store, self.incoming, self.root, self._bucket = store, incoming, root, bucket
         incoming.mkdir(parents=True, exist_ok=True)
 
     def put(self, key: str, chunks: Iterable[bytes]) -> Stored:
@@ -85,10 +98,8 @@ class Files:
             return self.put(key, read_chunks(path))
         try:
             with spool.open("rb") as file:
-                digest, size = (
-                    file_digest(file, sha256).hexdigest(),
-                    os.fstat(file.fileno()).st_size,
-                )
+                digest = file_digest(file, sha256).hexdigest()
+                size = os.fstat(file.fileno()).st_size
                 failpoints.hit("file:before-sync")
                 os.fsync(file.fileno())
                 failpoints.hit("file:after-sync")
@@ -144,9 +155,31 @@ class Files:
             got = os.fstat(file.fileno()).st_size, file_digest(file, sha256).hexdigest()
         return self._adopt(part, partner, company, got, (size, digest))
 
+    def direct(
+        self, upload: str, *, size: int, content_type: str, until: datetime
+    ) -> Posting | None:
+        """How to send an upload straight into the bucket; None: it comes through the server."""
+        if self._bucket is None:
+            return None
+        key, now = _ARRIVED + folder_name(upload), utcnow()
+        return posting(
+            self._bucket, key, size=size, content_type=content_type, now=now, until=until
+        )
+
+    def take(
+        self, upload: str, partner: str, company: str, *, size: int, digest: str | None = None
+    ) -> Stored:
+        """What was sent straight into the bucket becomes content; NotFound: nothing came.
+
+        The sender may still overwrite it there, so what is checked is a copy.
+        """
+        chunks = self.get(_ARRIVED + folder_name(upload))
+        return self.put_content(partner, company, chunks, size=size, digest=digest)
+
     def abandon(self, upload: str) -> None:
-        """Drop what came of a resumable upload."""
+        """Drop what came of an upload but did not become content."""
         self._part(upload).unlink(missing_ok=True)
+        self.delete([_ARRIVED + folder_name(upload)])
 
     def get(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` up to `end` in chunks; NotFound at the call, not later."""
@@ -190,18 +223,9 @@ class Files:
             raise NotFound(f"there is no file {key}")
         return path
 
-    def signed(self, method: str, key: str, *, seconds: float) -> str | None:
-        """A URL of the object store for GET or PUT; None: the store is a folder, serve it yourself."""
-        if isinstance(self._store, LocalStore):
-            return None
-        expires = timedelta(seconds=min(seconds, 3600))
-        return obstore.sign(self._store, "PUT" if method == "PUT" else "GET", key, expires)
-
     def keys(self, prefix: str) -> list[str]:
         """Every key below the prefix."""
-        with _translated(prefix):
-            pages = obstore.list(self._store, prefix)
-            return sorted(meta["path"] for page in pages for meta in page)
+        return sorted(each["path"] for each in self._listed(prefix))
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove files; missing ones are no error."""
@@ -221,7 +245,7 @@ class Files:
         return len(found)
 
     def sweep(self, *, older_seconds: float) -> int:
-        """Remove what interrupted uploads left on this machine; how many files."""
+        """Remove what interrupted uploads left here and in the bucket; how many files."""
         stale = [
             path
             for path in self.incoming.iterdir()
@@ -229,7 +253,15 @@ class Files:
         ]
         for path in stale:
             path.unlink(missing_ok=True)
-        return len(stale)
+        # A form is good for its whole hour, also after its upload was complete or erased.
+        before = utcnow() - timedelta(seconds=older_seconds)
+        old = [each["path"] for each in self._listed(_ARRIVED) if each["last_modified"] < before]
+        self.delete(old)
+        return len(stale) + len(old)
+
+    def _listed(self, prefix: str) -> "list[ObjectMeta]":
+        with _translated(prefix):
+            return [each for page in obstore.list(self._store, prefix) for each in page]
 
     def _part(self, upload: str) -> Path:
         return self.incoming / f"{folder_name(upload)}.part"
@@ -285,7 +317,8 @@ def open_files(settings: Settings) -> Files:
         # On the same file system, so that placing a file is one rename.
         return Files(LocalStore(root), incoming=root / ".incoming", root=root)
     if url.scheme == "s3":
-        return Files(_s3(settings, url.netloc, url.path), incoming=incoming, root=None)
+        store = _s3(settings, url.netloc, url.path)
+        return Files(store, incoming=incoming, root=None, bucket=shown_bucket(settings))
     raise StorageError(f"REKNIT_FILES_URL: {settings.files!r} is neither file:// nor s3://")
 
 

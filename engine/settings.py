@@ -51,6 +51,7 @@ class Settings(BaseModel):
     s3_region: str = "us-east-1"
     s3_access_key: SecretStr = SecretStr("")  #: empty: what the machine's own AWS settings say
     s3_secret_key: SecretStr = SecretStr("")
+    s3_direct_url: str = ""  #: the bucket's own address for senders; empty: bytes come through us
     secrets: SecretStr = SecretStr("")  #: `id:base64,…`; empty: made once, in the data folder
     public_url: str = "http://127.0.0.1:8000"
     workers: int = Field(default=0, ge=0, le=64)  #: runs at a time in one process; 0: by the cores

@@ -83,4 +83,5 @@ def s3_settings(endpoint: str, folder: Path, *, prefix: str) -> Settings:
         s3_endpoint=endpoint,
         s3_access_key=KEY,
         s3_secret_key=SECRET,
+        s3_direct_url=f"{endpoint}/reknit",
     )

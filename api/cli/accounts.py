@@ -167,9 +167,12 @@ def erase_company(company: str, partner: str) -> None:
     from engine.store import audit, companies
 
     with transaction() as c:
-        companies.erase(c, partner, company)
+        coming = companies.erase(c, partner, company)
         audit.append(c, partner, actor=ACTOR, action="company.erased", target=company)
-    files = open_files(settings()).delete_prefix(company_prefix(partner, company))
+    store = open_files(settings())
+    for upload in coming:
+        store.abandon(upload)
+    files = store.delete_prefix(company_prefix(partner, company))
     click.echo(f"{company} and {files} files are gone")
 
 

@@ -145,8 +145,10 @@ def delete_company(company_id: str, here: Here, by: By) -> Response:
     """Erase a company with all its data, files included. There is no way back."""
     with here.database.begin() as c:
         company_of(c, by, company_id)
-        companies.erase(c, by.partner, company_id)
+        coming = companies.erase(c, by.partner, company_id)
         _note(c, by, "company.erased", company_id)
+    for upload in coming:
+        here.files.abandon(upload)
     here.files.delete_prefix(company_prefix(by.partner, company_id))
     return done(Deleted(object="company", id=company_id))
 

@@ -13,8 +13,8 @@ from api.deps import By, Here, Services, run_of
 from api.downloads import download
 from api.errors import Code
 from api.operations import op, signed
+from api.routes.content import granted
 from api.routes.runs import report_of
-from api.routes.uploads import granted
 from api.schemas.bodies import Page
 from api.schemas.errands import expired
 from api.schemas.runs import CellBody, FilesBody, ReportBody, counts_body, file_body

@@ -7,6 +7,7 @@ from pydantic import Field
 from api.schemas.bodies import INTEGRAL, Body, Instant, Resource, Text
 from api.schemas.companies import CompanyId
 from engine.model import Upload
+from engine.posting import Posting
 
 UploadRef = Annotated[str, Field(max_length=60, examples=["up_01JD4F8QZ7V0R8N5Y2M3K4P6W9"])]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -21,6 +22,10 @@ class NewUpload(Body):
     ] = Field(default="application/octet-stream", examples=["text/csv"])
     size: Annotated[int, Field(strict=True, ge=1, le=2**53, examples=[1048576]), INTEGRAL]
     sha256: Sha256 | None = None
+    direct: bool = Field(
+        default=False,
+        description="Send the bytes straight into the deployment's bucket, if it shows one",
+    )
 
 
 class UploadBody(Resource):
@@ -41,11 +46,16 @@ class UploadBody(Resource):
 
 
 class UploadTicket(UploadBody):
-    """A new upload and how to send it: PUT at once, or PATCH piece by piece."""
+    """A new upload and how to send it: PUT at once, or PATCH piece by piece.
 
-    method: Literal["PUT"] = "PUT"
+    `method` is POST where the bytes go straight into a bucket: send `fields` and then the bytes as
+    `file` in a multipart form, and `complete` the upload.
+    """
+
+    method: Literal["PUT", "POST"] = "PUT"
     upload_url: str = Field(examples=["https://reknit.example/v1/uploads/up_1/content?signature=x"])
     headers: dict[str, str] = Field(examples=[{"Content-Type": "text/csv"}])
+    fields: dict[str, str] = Field(examples=[{}])
     valid_until: Instant
     max_bytes: int
 
@@ -55,17 +65,19 @@ def upload_body(upload: Upload) -> UploadBody:
     return UploadBody.model_validate(_members(upload))
 
 
-def ticket(upload: Upload, *, url: str, headers: dict[str, str]) -> UploadTicket:
-    """The upload with its signed URL."""
-    return UploadTicket.model_validate(
-        _members(upload)
-        | {
-            "upload_url": url,
-            "headers": headers,
-            "valid_until": upload.valid_until,
-            "max_bytes": upload.size,
-        }
-    )
+def ticket(upload: Upload, *, url: str) -> UploadTicket:
+    """The upload with the signed URL that takes its bytes."""
+    return _ticket(upload, upload_url=url, headers={"Content-Type": upload.content_type}, fields={})
+
+
+def form_ticket(upload: Upload, form: Posting) -> UploadTicket:
+    """The upload with the form that takes its bytes straight into the bucket."""
+    return _ticket(upload, method="POST", upload_url=form.url, headers={}, fields=form.fields)
+
+
+def _ticket(upload: Upload, **how: object) -> UploadTicket:
+    told = {"valid_until": upload.valid_until, "max_bytes": upload.size, **how}
+    return UploadTicket.model_validate(_members(upload) | told)
 
 
 def _members(upload: Upload) -> dict[str, object]:

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from engine.errors import ActiveRun, Conflict, NotFound
 from engine.ids import Kind, new_id, utcnow
-from engine.model import ACTIVE, Company, Sheet
+from engine.model import ACTIVE, Company, Sheet, UploadStatus
 from engine.store.database import insert, newest
-from engine.store.tables import companies, runs, sheets
+from engine.store.tables import companies, runs, sheets, uploads
 
 
 def add(
@@ -133,8 +133,11 @@ def revoke_links(c: sa.Connection, partner: str, company: str) -> Company:
     return get(c, partner, company)
 
 
-def erase(c: sa.Connection, partner: str, company: str) -> None:
-    """Every row of the company goes; its files (`files.company_prefix`) are the caller's to delete."""
+def erase(c: sa.Connection, partner: str, company: str) -> list[str]:
+    """Every row of the company goes; its uploads whose bytes have not all come.
+
+    What these left (`Files.abandon`) and its files (`company_prefix`) are the caller's to delete.
+    """
     get(c, partner, company)
     query = sa.select(runs.c.id).where(
         runs.c.partner == partner, runs.c.company == company, runs.c.status.in_(ACTIVE)
@@ -142,8 +145,15 @@ def erase(c: sa.Connection, partner: str, company: str) -> None:
     active = c.execute(query).scalar()
     if active is not None:
         raise ActiveRun(active)
+    coming = sa.select(uploads.c.id).where(
+        uploads.c.partner == partner,
+        uploads.c.company == company,
+        uploads.c.status == UploadStatus.WAITING,
+    )
+    found = list(c.execute(coming).scalars())
     mine = (companies.c.partner == partner, companies.c.id == company)
     c.execute(sa.delete(companies).where(*mine))
+    return found
 
 
 def idle_since(c: sa.Connection, *, since: datetime, before: datetime) -> list[tuple[str, str]]:

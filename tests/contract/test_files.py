@@ -1,17 +1,24 @@
 import hashlib
+import json
 import os
 import re
+from base64 import b64decode
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
+from botocore.auth import S3SigV4PostAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from objects import s3_settings
 
 from engine.errors import Conflict, NotFound, StorageError, UploadMismatch
 from engine.files import Files, open_files, read_chunks, result_key, run_prefix
-from engine.ids import Kind, new_id
+from engine.ids import Kind, new_id, utcnow
+from engine.posting import Bucket, posting
 from engine.settings import Settings
 
 PARTNER, COMPANY, RUN = new_id(Kind.PARTNER), new_id(Kind.COMPANY), new_id(Kind.RUN)
@@ -140,24 +147,46 @@ def test_a_prefix_goes_as_a_whole(files: Files) -> None:
     assert files.keys("") == [other.key]
 
 
-def test_signed_urls_of_the_object_store_work_until_changed(
-    object_store: str, tmp_path: Path
-) -> None:
-    files = open_files(s3_settings(object_store, tmp_path, prefix="signed"))
-    key = result_key(PARTNER, COMPANY, RUN)
-    put, get = (files.signed(method, key, seconds=60) for method in ("PUT", "GET"))
-    assert put is not None
-    assert get is not None
-    assert httpx.put(put, content=b"direct").status_code == 200
-    assert httpx.get(get).content == b"direct"
-    assert httpx.get(get.replace("X-Amz-Expires=60", "X-Amz-Expires=61")).status_code == 403
-    assert httpx.get(put).status_code == 403
+def test_a_policy_has_the_signature_amazon_calculates() -> None:
+    now, until = datetime(2026, 11, 22, 6, tzinfo=UTC), datetime(2026, 11, 22, 7, tzinfo=UTC)
+    bucket = Bucket(
+        name="b", prefix="p/", url="https://b.example/", region="eu-1", access_key="k",
+        secret_key="s",
+    )  # fmt: skip
+    made = posting(bucket, "0/ab", size=7, content_type="text/csv", now=now, until=until)
+    policy = json.loads(b64decode(made.fields["policy"]))
+    theirs = S3SigV4PostAuth(Credentials("k", "s"), "s3", "eu-1")
+    request = AWSRequest(method="POST", url=made.url)
+    request.context["timestamp"] = made.fields["x-amz-date"]
+
+    assert theirs.signature(made.fields["policy"], request) == made.fields["x-amz-signature"]
+    assert policy["expiration"] == "2026-11-22T07:00:00Z"
+    assert ["content-length-range", 7, 7] in policy["conditions"]
+    assert {"key": "p/0/ab"} in policy["conditions"]
 
 
-def test_a_folder_signs_nothing_and_needs_no_copy(tmp_path: Path) -> None:
+def test_what_nobody_took_from_the_bucket_is_swept(object_store: str, tmp_path: Path) -> None:
+    files = open_files(s3_settings(object_store, tmp_path, prefix=uuid4().hex))
+    upload, until = new_id(Kind.UPLOAD), utcnow() + timedelta(minutes=1)
+    form = files.direct(upload, size=3, content_type="text/csv", until=until)
+    assert form is not None
+    sent = httpx.post(form.url, data=form.fields, files={"file": b"a,b"}, trust_env=False)
+    assert sent.status_code == 204, sent.text
+    assert (files.sweep(older_seconds=3_600), files.sweep(older_seconds=-60)) == (0, 1)
+    assert files.keys("") == []
+
+
+def test_a_bucket_is_shown_to_senders_only_with_keys_to_sign_with(tmp_path: Path) -> None:
+    said = {"files_url": "s3://b", "s3_direct_url": "https://b.example"}
+    with pytest.raises(StorageError, match="REKNIT_S3_ACCESS_KEY"):
+        open_files(Settings(data_dir=tmp_path, **said))
+
+
+def test_a_folder_takes_nothing_directly_and_needs_no_copy(tmp_path: Path) -> None:
     files = open_files(Settings(data_dir=tmp_path))
     stored = files.put("ab/cd", [b"x"])
-    assert files.signed("GET", "ab/cd", seconds=60) is None
+    until = utcnow() + timedelta(minutes=1)
+    assert files.direct(new_id(Kind.UPLOAD), size=1, content_type="text/csv", until=until) is None
     assert files.local("ab/cd") == tmp_path / "files/ab/cd"
     assert files.fetch("ab/cd", tmp_path, digest=stored.digest) == tmp_path / "files/ab/cd"
     assert b"".join(read_chunks(tmp_path / "files/ab/cd")) == b"x"
