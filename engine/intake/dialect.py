@@ -78,6 +78,8 @@ def detect(text: str, read: Read) -> Detected:
     second = max(others.values(), default=0.0)
     margin = (best - second) / best if best > 0 else 0.0
     given = read.delimiter is not None
+    if not given and best <= SINGLE:
+        dialect = _alone(dialect, text)
     quoted = dialect.quote in text
     return Detected(
         dialect=dialect,
@@ -170,9 +172,10 @@ def _used(delimiter: str, text: str) -> bool:
 
 
 def _always_spaced(delimiter: str, text: str) -> bool:
-    """Outside of quotes no delimiter stands without its space."""
+    """Outside of quotes each delimiter stands before one space; more of them pad columns."""
     bare = re.sub(r'"[^"]*"', '""', text[: 1 << 14])
-    return delimiter in bare and bare.count(delimiter) == bare.count(delimiter[0])
+    spaced, padded = bare.count(delimiter), bare.count(delimiter + " ")
+    return 0 < spaced == bare.count(delimiter[0]) and not padded
 
 
 def _quotes(text: str, delimiter: str) -> Iterator[str]:
@@ -192,11 +195,7 @@ def _escapes(text: str, delimiter: str, quote: str) -> bool:
 
 def _score(text: str, dialect: Dialect) -> float:
     """How well the sample reads in this dialect, 0..1."""
-    try:
-        records = list(islice(parse(io.StringIO(text, newline=""), dialect), ROWS))
-    except SourceError:
-        return 0.0
-    filled = [each for each in records if any(cell.strip() for cell in each.cells)]
+    filled = _filled(text, dialect)
     if not filled:
         return 0.0
     width = _usual_width([len(each.cells) for each in filled])
@@ -208,9 +207,31 @@ def _score(text: str, dialect: Dialect) -> float:
     agree = len(rows) / max(1, len(filled) - _around(filled, width))
     if prior < RARE and (len(rows) < 3 or agree < 0.9):
         return 0.0
-    wide = 1 - 0.3 / width
     together: float = agree**1.5
+    # The end of every line, or of `&amp;`, parts nothing.
+    if sum(any(map(str.strip, column)) for column in zip(*rows, strict=True)) < 2:
+        return prior * together * SINGLE * 1.05
+    wide = 1 - 0.3 / width
     return prior * together * wide * _columns(rows, width) * _unbroken(filled)
+
+
+def _filled(text: str, dialect: Dialect) -> list[Record]:
+    """The first records that hold anything; none in a dialect that cannot be read."""
+    try:
+        records = list(islice(parse(io.StringIO(text, newline=""), dialect), ROWS))
+    except SourceError:
+        return []
+    return [each for each in records if any(cell.strip() for cell in each.cells)]
+
+
+def _alone(dialect: Dialect, text: str) -> Dialect:
+    """Where nothing parts the one column, no comma of its text may either."""
+    widths = [len(each.cells) for each in _filled(text, dialect)]
+    if max(widths, default=1) == 1 or _usual_width(widths) > 1:
+        return dialect
+    return replace(
+        dialect, delimiter=next(each for each in ",;\t|\x1f\x01\x1e" if each not in text)
+    )
 
 
 def _usual_width(widths: Sequence[int]) -> int:

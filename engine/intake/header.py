@@ -8,6 +8,7 @@ from engine.intake.cells import Cells, shape, trim
 from engine.intake.source import ReadCode, ReadNote
 from plans.plan import Read
 
+_PLAIN = re.compile(r"-?\d+(?:\.\d+)?")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 #: How far down a table may begin, and how many rows its header may have.
 TOP, DEEPEST = 200, 4
@@ -58,11 +59,26 @@ def _top(rows: Sequence[Cells], width: int) -> int:
         covered = sum(column < len(cells) and bool(cells[column].strip()) for column in used)
         share = covered / len(used)
         named = share >= 0.4 and len(trim(cells)) >= 3 and _are_names(cells)
-        if (share >= 0.7 or named) and len(cells) >= 0.7 * width:
+        if (share >= 0.7 or named or _cornered(rows, at, width)) and len(cells) >= 0.7 * width:
             return _below_title(rows, at, width)
         if share > most + 0.15:
             best, most = at, share
     return best if most >= 0 else first_filled(rows)
+
+
+def _cornered(rows: Sequence[Cells], at: int, width: int) -> bool:
+    """Whether all columns are named but the first, which is full: its cells name the rows."""
+    body = [cells for cells in rows[at + 1 : at + 50] if len(cells) == width]
+    names = [cell.strip() for cell in rows[at][1:]]
+    if width < 2 or len(rows[at]) != width or rows[at][0].strip() or not body:
+        return False
+    if len({*names, ""}) < width or not all(cells[0].strip() for cells in body):
+        return False
+    numbers = [float(name) for name in names if _PLAIN.fullmatch(name)]
+    if numbers != sorted(numbers):
+        return False
+    # Two or three columns may also be a title above names.
+    return width > 3 or not _has_header(rows, at + 1, width)[0]
 
 
 def _below_title(rows: Sequence[Cells], at: int, width: int) -> int:
@@ -90,6 +106,8 @@ def first_filled(rows: Sequence[Cells]) -> int:
 def _has_header(rows: Sequence[Cells], top: int, width: int) -> tuple[bool, float]:
     if top >= len(rows):
         return False, 0.5
+    if _cornered(rows, top, width):
+        return True, 0.9
     head = rows[top]
     body = [each for each in rows[top + 1 : top + 200] if len(each) == width and each != head]
     names = [cell.strip() for cell in head if cell.strip()]
@@ -104,10 +122,10 @@ def _has_header(rows: Sequence[Cells], top: int, width: int) -> tuple[bool, floa
         text = cell.strip()
         if usual in ("n", "d", "o") and kinds[usual] >= 0.6 * sum(kinds.values()):
             votes += _typed_vote(text, shapes[at], usual, column)
-        elif (text and text in (each.strip() for each in column)) or (
-            shapes[at] in ("n", "d", "o") and not text.isdigit()
-        ):
+        elif shapes[at] in ("n", "d", "o") and not text.isdigit():
             votes -= 0.7
+        elif text and text in (each.strip() for each in column):
+            votes -= 0.45
         else:
             lengths = {len(each.strip()) for each in column}
             votes += 0.4 if lengths and len(lengths) <= 2 and len(text) not in lengths else 0.1

@@ -89,9 +89,13 @@ def footer(rows: Sequence[tuple[int, Cells]], width: int) -> int:
     if width < 2:
         return 0
     count = 0
+    first = Counter(shape(cells[0]) for _, cells in rows if len(cells) == width)
+    usual = max(first, key=lambda kind: first[kind], default="")
     for at in range(len(rows) - 1, 0, -1):
         cells, gap = rows[at][1], _gap_above(rows, at)
         filled = [cell for cell in cells if cell.strip()]
+        if not gap and len(filled) == 1 and "t" != shape(cells[0]) == usual:
+            break  # A row that was cut short.
         if not filled or _below_table(cells, filled, width, gap=gap):
             count = len(rows) - at
         # A lone word below a gap may be a poor row: it goes only with a footer above it.
@@ -130,7 +134,9 @@ def _is_remark(text: str, *, gap: bool) -> bool:
 def _width(rows: Sequence[Cells]) -> int:
     """The usual number of cells of a record; the lower part of the sample counts more."""
     body = [len(cells) for cells in rows if any(cell.strip() for cell in cells)]
-    counts = Counter(body[len(body) // 4 :] if len(body) > 8 else body)
+    body = body[len(body) // 4 :] if len(body) > 8 else body
+    wide = [width for width in body if width > 1]
+    counts = Counter(wide if len(wide) >= 0.4 * len(body) else body)
     if not counts:
         return max((len(cells) for cells in rows), default=0)
     most = max(counts.values())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evals.intake.readers import PEERS, reknit
+from evals.intake.readers import others, reknit
 from evals.intake.score import Score, Table, mean, score
 
 
@@ -65,7 +65,7 @@ def evaluate(folder: Path, *, peers: bool = True) -> list[Result]:
             tables=loaded,
         )
     ]
-    for name, reader in PEERS.items() if peers else ():
+    for name, reader in others().items() if peers else ():
         scores = {}
         for path in paths:
             try:

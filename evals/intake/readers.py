@@ -146,5 +146,8 @@ _ALL: Mapping[str, tuple[str, Callable[[Path, Given], Table]]] = {
     "pandas auto": ("pandas", pandas_auto),
     "polars tolerant": ("polars", polars_tolerant),
 }
-#: Readers whose library is installed; `pip install pandas polars` for the others.
-PEERS = {name: read for name, (library, read) in _ALL.items() if find_spec(library)}
+
+
+def others() -> dict[str, Callable[[Path, Given], Table]]:
+    """Readers whose library is installed. A child must not look for them: they are barred there."""
+    return {name: read for name, (library, read) in _ALL.items() if find_spec(library)}

@@ -15,6 +15,13 @@ CASES = {
     "one column of words": ("title\nred car\nblue car\ngreen car\n", ",", '"'),
     "one column of times": ("at\n10:00\n11:00\n12:00\n", ",", '"'),
     "times in a comma file": ("a,b\n10:00,11:00\n12:00,13:00\n", ",", '"'),
+    "padded columns": ("a,   b,    c\n1,  20,  300\n4,   5,    6\n", ",", '"'),
+    "character entities": (
+        "name,sign\neuro,&#128;\npound,&#163;\nyen,&#165;\ndollar,$\n",
+        ",",
+        '"',
+    ),
+    "one column with a comma": ("title\nred car\nblue, old car\ngreen car\n", ";", '"'),
     "preamble": ("Report; all\nof today\na,b,c\n1,2,3\n4,5,6\n7,8,9\n1,2,3\n", ",", '"'),
     "declared": ("sep=;\na,x;b\n1;2\n", ";", '"'),
     "quoted newlines": ('a,b\n"x\ny",2\n"p\nq",4\n', ",", '"'),

@@ -48,6 +48,11 @@ CASES = {
     "years": ("land,2019,2020\nDE,83.1,83.2\nFR,67.2,67.4\nIT,60.1,59.8\n", (1,), 2),
     "title with commas": ("Report, of, things\n\nname,age,day\n" + ROWS, (3,), 4),
     "all text": ("first,last\nAnna,Meyer\nBert,Schulz\nCleo,Huber\n", (1,), 2),
+    "row names without a name": (",height\nann,1.71\nbea,1.68\ncleo,1.80\n", (1,), 2),
+    "numbers across": (",1.5,2.5,3.5\n10,0,1,0\n11,4,0,2\n12,1,1,0\n", (1,), 2),
+    "title beside a blank": (",Staff\nname,age\nJo,5\nMi,6\n", (2,), 3),
+    "names that are values too": ("a,b,c\n1,b,c\n2,b,c\n3,b,c\n", (1,), 2),
+    "comments as long as the table": ("# one\n# two\nname,age\nJo,5\n# more\nMi,6\n", (3,), 4),
     "text without header": ("a@x.example,Anna\nb@x.example,Bert\nc@x.example,Cleo\n", (), 1),
 }  # fmt: skip
 
@@ -93,6 +98,11 @@ FOOTERS = {
 def test_footers_are_told_from_rows(last: list[str], count: int) -> None:
     rows = [(2, ["Jo", "5", "2024-01-02"]), (3, ["Mi", "6", "2024-01-03"]), (4, last)]
     assert table.footer(rows, 3) == count
+
+
+def test_a_row_that_was_cut_short_is_no_footer() -> None:
+    assert table.footer([(2, ["1", "2", "3"]), (3, ["4", "5", "6"]), (4, ["7"])], 3) == 0
+    assert table.footer([(2, ["1", "2", "3"]), (3, ["4", "5", "6"]), (4, ["end"])], 3) == 1
 
 
 def test_a_lone_cell_below_a_gap_is_a_footer() -> None:
