@@ -48,6 +48,7 @@ def run_row(status: RunStatus, **changes: object) -> RunRow:
         plan_version=4,
         files=("contacts-2026-11.csv", "companies.xlsx"),
         dry_run=False,
+        waits=False,
         created_at=NOW - timedelta(minutes=7),
         finished_at=None,
     )

@@ -42,6 +42,7 @@ WAIT = click.option("--wait", type=float, default=0, help="So many seconds for t
 @click.option("--exclude", multiple=True, metavar="FIELD=VALUE", help="Skip rows with this value.")
 @click.option("--tag", "tags", multiple=True, help="On every row that is written.")
 @click.option("--dry-run", is_flag=True, help="Try the files; store no row.")
+@click.option("--queue", is_flag=True, help="Begin when the company's import under way has ended.")
 @WAIT
 @of_partner
 def start_run(company: str, files: Sequence[Path], partner: str, **said: Any) -> None:
@@ -59,7 +60,8 @@ def start_run(company: str, files: Sequence[Path], partner: str, **said: Any) ->
             used = [_stored(work, c, partner, company, each) for each in files]
             run = work.submit(
                 c, partner, company=company, used=used, options=options,
-                policy=Policy(when_invalid=said["policy"]), dry_run=said["dry_run"], actor=ACTOR,
+                policy=Policy(when_invalid=said["policy"]), dry_run=said["dry_run"],
+                queue=said["queue"], actor=ACTOR,
             )  # fmt: skip
             _audit(c, run, "run.started")
         _told(work, run, said["wait"])

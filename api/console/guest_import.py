@@ -68,7 +68,7 @@ def columns(by: Invited, request: Request, file: list[str] = Query(default=[])) 
 
 @router.post("/{token}/imports")
 def start(by: Invited, fields: Fields) -> Response:
-    """Import the chosen files with the columns as they are on the page."""
+    """Import the chosen files with these columns, after the import that may be under way."""
     with by.here.database.begin() as c:
         files = chosen_files(c, by, [str(each) for each in fields.getlist("file")])
         run_allowed(c, by.partner)
@@ -79,6 +79,7 @@ def start(by: Invited, fields: Fields) -> Response:
             used=[each.id for each in files],
             options={"mapping": _mapping(fields.multi_items())},
             actor=ACTOR,
+            queue=True,
         )
         by.note(c, "run.started", run.id)
     return go(f"{by.root}/runs/{run.id}")

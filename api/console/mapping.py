@@ -66,7 +66,7 @@ def _over(run: Run) -> bool:
 
 
 def again(who: Visit, c: Any, run: Run, *, mapping: Mapping[str, Any]) -> Run:
-    """Start a run over the same files."""
+    """Start a run over the same files, after the one that may be under way."""
     return who.here.work.submit(
         c,
         who.by.partner,
@@ -78,6 +78,7 @@ def again(who: Visit, c: Any, run: Run, *, mapping: Mapping[str, Any]) -> Run:
         policy=run.policy,
         dry_run=run.dry_run,
         actor=who.by.actor,
+        queue=True,
     )
 
 

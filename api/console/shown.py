@@ -96,6 +96,7 @@ def run_row(names: Names, run: Run) -> RunRow:
         plan_version=run.plan_version,
         files=tuple(names.upload(each) for each in run.uploads),
         dry_run=run.dry_run,
+        waits=run.waits,
         created_at=run.created_at,
         finished_at=run.finished_at,
     )

@@ -37,6 +37,7 @@ class RunRow:
     plan_version: int
     files: tuple[str, ...]
     dry_run: bool
+    waits: bool  #: for the company's import before it
     created_at: datetime
     finished_at: datetime | None
 

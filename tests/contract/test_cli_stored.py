@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from serving import Deployment, company, deployment, planned
 from stored import fill
 
 from api.cli import root
-from engine.errors import Conflict, NotFound
+from engine.errors import ActiveRun, Conflict, NotFound
 from engine.ids import Kind, new_id
 
 RUN = new_id(Kind.RUN)
@@ -100,3 +101,24 @@ def test_a_wrong_destination_is_explained_without_its_secret() -> None:
     with pytest.raises(click.BadParameter, match="at least 24 bytes") as told:
         reknit("destinations", "add", "wrong", given=json.dumps(document))
     assert "hunter2" not in str(told.value)
+
+
+def test_an_import_waits_for_the_one_before_it_when_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "more.csv").write_text("Name,Email,Age\nBob,bob@x.io,4\n")
+    with deployment(tmp_path / "data", worker=False) as there:
+        monkeypatch.setenv("REKNIT_DATA_DIR", str(there.services.settings.data_dir))
+        client = there.client()
+        planned(client)
+        home = company(client)["id"]
+        first = client.post(f"/v1/companies/{home}/imports", json={"csv": "Name,Email\nA,a@x.io\n"})
+        start = ("runs", "start", home, str(tmp_path / "more.csv"))
+        with pytest.raises(ActiveRun):
+            reknit(*start)
+        with suppress(SystemExit):
+            reknit(*start, "--queue")
+        runs = client.get(f"/v1/runs?company={home}").json()["data"]
+
+    assert [each["waits"] for each in runs] == [True, False]
+    assert runs[1]["id"] == first.json()["id"]

@@ -6,14 +6,14 @@ from time import sleep
 import httpx
 import pytest
 from console_members import token
-from console_site import Site, link
+from console_site import DRIFTED, GOOD, Site, link
 
 from api.console.brand import Brand, contrast, picture, stylesheet
 from api.console.look import TEMPLATES, preferred, texts
 from api.logs import redacted
 from api.magic import magic_link
-from engine.model import Run
-from engine.store import companies, partners
+from engine.model import Run, RunStatus
+from engine.store import companies, partners, runs
 
 
 def test_a_magic_link_opens_one_company_until_it_is_revoked(
@@ -140,3 +140,23 @@ def test_an_old_magic_link_has_ended(there: Site, stranger: httpx.Client) -> Non
     with there.services.database.begin() as c:
         companies.archive(c, company.partner, company.id)
     assert stranger.get(path).status_code == 410
+
+
+def test_a_second_import_of_a_customer_follows_the_first(
+    there: Site, stranger: httpx.Client
+) -> None:
+    company = there.add_company("Twice")
+    first = there.send(DRIFTED, company=company)
+    path = link(there, company).removeprefix(there.url)
+    file = {"files": ("more.csv", GOOD.encode(), "text/csv")}
+    assert stranger.post(f"{path}/files", files=file).status_code == 303
+    home = stranger.get(path, headers={"accept-language": "en"}).text
+    assert "These follow when the import under way is done." in home
+    upload = re.findall(r'name="file" value="(up_\w+)"', home)
+    sent = stranger.post(f"{path}/imports", data={"file": upload})
+    page = stranger.get(sent.headers["location"], headers={"accept-language": "en"}).text
+    assert "Your import is next in line" in page
+    there.services.work.cancel(company.partner, first.id, actor="a test")
+    with there.services.database.begin() as c:
+        second = runs.page(c, company.partner, company=company.id)[0]
+    assert there.run(second).status is RunStatus.COMPLETED

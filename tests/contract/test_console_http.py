@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 from console_members import SAME, signed_in, token
-from console_site import GOOD, Site, console_pages, link, settled
+from console_site import DRIFTED, GOOD, Site, console_pages, link, settled
 
 from api.console import sessions
 from api.console.look import TEMPLATES
@@ -115,6 +115,17 @@ def test_an_import_is_undone_from_its_page(there: Site, member: httpx.Client) ->
     assert there.run(made).rows["contacts"]["removed"] == 40
     assert "Removed" in member.get(f"/console/runs/{made.id}").text
     assert f'action="{undo}"' not in member.get(f"/console/runs/{done.id}").text
+
+
+def test_importing_again_waits_for_the_import_under_way(there: Site, member: httpx.Client) -> None:
+    owner = there.add_company("Again")
+    done, waiting = there.send(GOOD, company=owner), there.send(DRIFTED, company=owner)
+    page = f"/console/runs/{done.id}/mapping"
+    answer = member.post(page, data={"csrf": token(member.get(page))})
+    assert answer.status_code == 303
+    with there.services.database.begin() as c:
+        made = runs.get(c, owner.partner, answer.headers["location"].rpartition("/")[2])
+    assert (waiting.status, made.waits) == (RunStatus.NEEDS_ATTENTION, True)
 
 
 def test_every_form_of_the_console_carries_the_token() -> None:
