@@ -77,9 +77,12 @@ def test_a_process_may_die_anywhere(database_url: str, tmp_path: Path) -> None:
 
 def dies(under: Storm, point: str, does: dict[str, object]) -> bool:
     """One more worker dies at the point, over a run of a new company."""
-    armed = under.fleet.worker(point if ":kill" in point else f"{point}:kill")
     company = home(under)
-    if "lost" in does:
+    done = completed(under, company, **does) if "undo" in does else None
+    armed = under.fleet.worker(point if ":kill" in point else f"{point}:kill")
+    if done is not None:
+        undo(under, done)
+    elif "lost" in does:
         lose(under, company)
     elif "old" in does:
         under.upload(under.worlds[0], company, b"a,b\n")
@@ -89,16 +92,25 @@ def dies(under: Storm, point: str, does: dict[str, object]) -> bool:
         if "next" in does:
             assert start(under, company).waits
         if "cancel" in does:
-            under.work.wait(run.partner, run.id, seconds=30, until={RunStatus.RUNNING})
+            under.work.wait(run.partner, run.id, seconds=120, until={RunStatus.RUNNING})
             under.work.cancel(run.partner, run.id, actor="a test")
-        if "undo" in does:
-            undo(under, run)
     return killed(under, armed)
 
 
+def completed(under: Storm, company: str, **does: object) -> Run:
+    """A run that a worker ended, which also ends what those before it had left behind.
+
+    Else the armed worker might take up the undo of the last one and die of that.
+    """
+    worker = under.fleet.worker()
+    run = start(under, company, **does)
+    under.settle(Random(1))
+    under.fleet.kill(worker)
+    return run
+
+
 def undo(under: Storm, run: Run) -> None:
-    """Take the run back, once it has completed."""
-    under.work.wait(run.partner, run.id, seconds=30)
+    """Take the run back."""
     with under.work.engine.begin() as c:
         under.accepted.append(under.work.undo(c, run.partner, run.id, actor="x").id)
 
@@ -120,7 +132,7 @@ def ask(under: Storm, act: str) -> Iterator[tuple[str, object]]:
     run = start(under, company, ask=act == "decide", sleep=0 if act == "decide" else 2)
     yield "run", run.id
     if act == "decide":
-        under.work.wait(run.partner, run.id, seconds=30)
+        under.work.wait(run.partner, run.id, seconds=120)
         with under.work.engine.begin() as c:
             shown = proposals.open_of(c, run.partner, run.id)
             assert shown is not None
@@ -167,7 +179,7 @@ def age(under: Storm, *, days: float) -> None:
         c.execute(sa.text("UPDATE runs SET swept_at = NULL, expired_at = NULL"))
 
 
-def killed(under: Storm, pid: int, *, seconds: float = 30) -> bool:
+def killed(under: Storm, pid: int, *, seconds: float = 120) -> bool:
     """Whether the process kills itself in time; it is gone in any case."""
     deadline = monotonic() + seconds
     while under.fleet.running(pid) and monotonic() < deadline:
