@@ -16,6 +16,7 @@ from engine.errors import (
     ChildTimeout,
     CompileError,
     EngineError,
+    GivenUp,
     NotFound,
     NotUndoable,
     ProposalDrift,
@@ -148,6 +149,8 @@ def end_badly(desk: Desk, run: Run, stop: Stop, error: Exception) -> None:
             fail(desk, run, FailureCode.PROPOSAL_DRIFT, str(error))
         case RowsChanged():
             fail(desk, run, FailureCode.ROWS_CHANGED, str(error))
+        case GivenUp():
+            fail(desk, run, FailureCode.INTERNAL, f"{error}; import its files again")
         case _:
             _retry(desk, run, error)
 

@@ -18,6 +18,7 @@
     + ProposalDrift     a decided run came out otherwise than its proposal had shown
     + NotUndoable       the run was undone already, wrote nothing, or its time is over
     + RowsChanged       a run read its rows differently than when it began to store them
+    + GivenUp           the run's rows were taken back: it stores none any more
     + QuotaExceeded     the partner used up what it may use
     + Superseded        another worker has taken this turn of the run
   x DecisionInvalid   a decision that fits no question of its proposal
@@ -148,6 +149,10 @@ class ProposalDrift(Conflict):
 
 class RowsChanged(Conflict):
     """Tried again, a run read its rows differently than when it began to store them."""
+
+
+class GivenUp(Conflict):
+    """The run's rows were taken back: it stores none any more."""
 
 
 class Superseded(Conflict):

@@ -59,8 +59,8 @@ def land(desk: Desk, run: Run, ground: Ground, rows: Sequence[SheetRows]) -> dic
     """Bring the valid rows into the sheets of their templates; what became of them, by sheet.
 
     The claim is checked right before, and from then on nobody can cancel. A worker that was frozen
-    in between still cannot write twice: the run's id is in the commit. What remains is one that
-    wakes up after others gave its run up, before any of them wrote to this sheet.
+    in between writes nothing: whoever took the run over has committed its id, with rows or, when
+    the run was given up, without.
     """
     with transaction(desk.engine, "land") as c:
         runs.land(c, run)
@@ -114,13 +114,18 @@ def stored_counts(counts: Counts) -> dict[str, int]:
 
 
 def take_back(desk: Desk, run: Run) -> None:
-    """Nothing of a run that does not complete stays in the sheets; safe to repeat."""
+    """Nothing of a run that does not complete is in the sheets or comes there; safe to repeat."""
     with desk.engine.begin() as c:
         sheets = companies.get(c, run.partner, run.company).sheets
+    back = f"{run.id}/back"
     with _ground(desk) as ground:
         for sheet in sheets:
-            with suppress(NotFound):
-                undone(run.id, ground, _at(run, sheet, ground), by=f"{run.id}/back")
+            place = _at(run, sheet, ground)
+            try:
+                undone(run.id, ground, place, by=back)
+            except NotFound:
+                # A frozen worker may be about to write: it wakes up to this commit.
+                ground.call(place, partial(dataset.give_up, run=run.id, undo_run=back))
     failpoints.hit("land:taken-back")
 
 

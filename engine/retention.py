@@ -14,12 +14,13 @@ from engine.dataset import READABLE, Location, Tidied, tidy
 from engine.desk import Desk, scratch_root
 from engine.errors import Conflict, NotFound
 from engine.exporting import downloads
-from engine.files import content_key, run_prefix
+from engine.files import company_prefix, content_key, run_prefix
 from engine.ids import utcnow
 from engine.model import Run, Upload
 from engine.sandbox import Limits, call
 from engine.sheets import location
 from engine.store import (
+    audit,
     companies,
     endpoints,
     errands,
@@ -39,6 +40,8 @@ SETTLED = timedelta(hours=1)
 UNUSED = 7
 #: So long after its undo window a sheet is looked at, in case no worker ran on the day.
 LATE = timedelta(days=7)
+#: So long the files of an erased company are looked for again.
+ERASED = timedelta(days=7)
 #: Looked up at a time.
 BATCH = 500
 
@@ -55,6 +58,7 @@ def collect(desk: Desk) -> None:
     _drop_uploads(desk)
     _drop_errands(desk)
     _tidy_sheets(desk)
+    _erase_again(desk)
     with transaction(desk.engine, "collect-keys") as c:
         idempotency.collect(c)
         quotas.collect(c)
@@ -138,6 +142,14 @@ def tidy_sheet(desk: Desk, sheet: Location, *, keep: timedelta) -> Tidied:
         return call(partial(tidy, sheet, keep=keep), limits=limits)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _erase_again(desk: Desk) -> None:
+    """What a process left of erased companies: it died before their files went, or woke up after."""
+    with desk.engine.begin() as c:
+        erased = audit.erased(c, since=utcnow() - ERASED)
+    for partner, company in erased:
+        desk.files.delete_prefix(company_prefix(partner, company))
 
 
 def _sweep_downloads(desk: Desk) -> None:

@@ -28,9 +28,9 @@ class Fleet:
         )  # fmt: skip
         self.alive: list[int] = []
 
-    def worker(self, failpoint: str = "") -> int:
-        """Start one more worker; its process id."""
-        return self._start(role="worker", failpoint=failpoint)
+    def worker(self, failpoint: str = "", **order: object) -> int:
+        """Start one more worker; its process id. With a `folder`: on a machine of its own."""
+        return self._start(role="worker", failpoint=failpoint, **order)
 
     def client(self, failpoint: str = "", **order: object) -> int:
         """Start a process that does one thing of an API process."""
@@ -66,11 +66,17 @@ class Fleet:
 
     def running(self, pid: int) -> bool:
         """Whether the process is there."""
+        return self._state(pid) not in ("", "Z")
+
+    def frozen(self, pid: int) -> bool:
+        """Whether it was stopped by a signal."""
+        return self._state(pid) == "T"
+
+    def _state(self, pid: int) -> str:
         try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except (FileNotFoundError, ProcessLookupError):
-            return False
-        return state != "Z"
+            return ""
 
     def orphans(self) -> list[int]:
         """Processes that work in the fleet's folder and whose parent is gone."""

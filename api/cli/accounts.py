@@ -168,7 +168,7 @@ def erase_company(company: str, partner: str) -> None:
 
     with transaction() as c:
         coming = companies.erase(c, partner, company)
-        audit.append(c, partner, actor=ACTOR, action="company.erased", target=company)
+        audit.append(c, partner, actor=ACTOR, action=audit.ERASED, target=company)
     store = open_files(settings())
     for upload in coming:
         store.abandon(upload)

@@ -146,7 +146,7 @@ def delete_company(company_id: str, here: Here, by: By) -> Response:
     with here.database.begin() as c:
         company_of(c, by, company_id)
         coming = companies.erase(c, by.partner, company_id)
-        _note(c, by, "company.erased", company_id)
+        _note(c, by, audit.ERASED, company_id)
     for upload in coming:
         here.files.abandon(upload)
     here.files.delete_prefix(company_prefix(by.partner, company_id))

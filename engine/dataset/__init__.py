@@ -4,7 +4,7 @@ from engine.dataset.housekeeping import Tidied, erase, stored_values, tidy
 from engine.dataset.matching import Exclusion
 from engine.dataset.records import Column, Commit, Counts, Kind, Location
 from engine.dataset.table import READABLE, columns, exists, history, size
-from engine.dataset.undo import Kept, Undone, check_undo, undo
+from engine.dataset.undo import Kept, Undone, check_undo, give_up, undo
 from engine.dataset.upsert import Mode, upsert
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "columns",
     "erase",
     "exists",
+    "give_up",
     "history",
     "size",
     "stored_values",

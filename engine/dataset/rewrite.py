@@ -41,9 +41,9 @@ def rewrite(
     tables.commit_rows(
         sheet,
         table,
-        connection.sql(rows),
+        connection.sql(rows).to_arrow_reader(tables.BATCH),
         record=record,
-        next_id=base + new_ids,
+        moves={tables.NEXT_ID: base + new_ids},
         instead_of=instead_of,
     )
 

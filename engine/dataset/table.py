@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +26,7 @@ from pyarrow.fs import FileSelector, FileType, PyFileSystem
 
 from engine import duck
 from engine.dataset.records import DUCKDB_TYPES, LINEAGE, Column, Commit, Counts, Kind, Location
-from engine.errors import Conflict, NotFound, StorageError
+from engine.errors import Conflict, GivenUp, NotFound, StorageError
 from engine.sql import ident, literal
 
 #: A larger row group gains little and takes more memory. A dictionary that outgrows 64 KiB is given
@@ -37,16 +38,16 @@ _WRITER = WriterProperties(
     compression_level=1,
     default_column_properties=ColumnProperties(statistics_enabled="CHUNK"),
 )
-_BATCH = 122_880
+BATCH = 122_880
 
 #: delta-rs asks how much memory there is, and panics in a confined child that may not know.
 READABLE = (Path("/proc/meminfo"),)
 
 Table = DeltaTable
 
-#: An application transaction every commit carries: it numbers the rows, and because Delta lets only
-#: one of two concurrent commits move it, no two runs can resolve rows against the same version.
-_NEXT_ID = "reknit:next_id"
+#: An application transaction every commit of rows carries: it numbers them, and because Delta lets
+#: only one of two concurrent commits move it, no two runs can resolve rows against one version.
+NEXT_ID = "reknit:next_id"
 _METADATA = "reknit"
 _ANY_ID = 2**62
 
@@ -70,16 +71,19 @@ def open_table(sheet: Location, *, version: int | None = None) -> DeltaTable | N
 
 
 def existing(sheet: Location, *, version: int | None = None) -> DeltaTable:
-    """The table; NotFound when nothing was ever written."""
+    """The table; NotFound when no run has written to it."""
     table = open_table(sheet, version=version)
-    if table is None:
+    if table is None or table.transaction_version(NEXT_ID) is None:
         raise NotFound("the sheet has no rows yet: no import has written to it")
     return table
 
 
 def exists(sheet: Location) -> bool:
     """Whether any run has written to the sheet."""
-    return open_table(sheet) is not None
+    with suppress(NotFound):
+        existing(sheet)
+        return True
+    return False
 
 
 def history(sheet: Location) -> tuple[Commit, ...]:
@@ -177,33 +181,38 @@ def id_ranges(table: DeltaTable) -> tuple[tuple[int, int], ...]:
 
 def next_id(table: DeltaTable | None) -> int:
     """The id of the next new row; ids are never given twice."""
-    return (table.transaction_version(_NEXT_ID) or 1) if table else 1
+    return (table.transaction_version(NEXT_ID) or 1) if table else 1
 
 
 def recorded(table: DeltaTable, run: str) -> Commit | None:
-    """What the run committed here, if it ever did."""
+    """What the run committed here, if it ever did; GivenUp when it is to commit nothing more."""
     if table.transaction_version(run) is None:
         return None
-    return next(commit for commit in commits(table) if commit.run == run)
+    past = commits(table)
+    if any(commit.undoes == run for commit in past):
+        raise GivenUp(f"run {run} was given up, and what it had stored was taken back")
+    return next(commit for commit in past if commit.run == run)
 
 
 def commit_rows(
     sheet: Location,
     table: DeltaTable | None,
-    rows: Any,
+    rows: pyarrow.RecordBatchReader,
     *,
     record: Commit,
-    next_id: int,
-    instead_of: str | None,
+    moves: Mapping[str, int],
+    instead_of: str | None = None,
 ) -> None:
     """Write a stream of rows and the run's record in one commit.
 
-    `instead_of` is the condition of the rows they replace; None appends. Conflict when another
-    run committed since `table` was opened.
+    `instead_of` is the condition of the rows they replace; None appends. Conflict when a commit of
+    the same run, or with one of the same `moves`, came since `table` was opened.
     """
     properties = CommitProperties(
         custom_metadata={_METADATA: _metadata(record)},
-        app_transactions=[Transaction(record.run, 1), Transaction(_NEXT_ID, next_id)],
+        # Of two that create the table, delta-rs would let the later one commit once more.
+        max_commit_retries=None if table else 0,
+        app_transactions=[Transaction(*each) for each in {record.run: 1, **moves}.items()],
     )
     replacing: dict[str, Any] = {"mode": "append"}
     if instead_of is not None:
@@ -211,7 +220,7 @@ def commit_rows(
     try:
         write_deltalake(
             table or _root(sheet),
-            rows.to_arrow_reader(_BATCH),
+            rows,
             schema_mode="merge",
             configuration=None if table else _CONFIGURATION,
             storage_options=dict(sheet.options) or None,

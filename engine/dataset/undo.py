@@ -4,19 +4,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow
 from duckdb import DuckDBPyConnection
 
 from engine.dataset import table as tables
 from engine.dataset.records import LINEAGE, Column, Commit, Kind, Location
 from engine.dataset.rewrite import rewrite
 from engine.dataset.table import Table
-from engine.errors import NotFound, NotUndoable
+from engine.errors import Conflict, NotFound, NotUndoable
 from engine.sql import ident, literal
 
 #: How many kept rows are listed one by one.
 LISTED = 1_000
 
 _ID, _RUN, *_, _CREATED_RUN = LINEAGE
+_NOTHING = pyarrow.table({_ID.name: pyarrow.array([], pyarrow.int64())})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +65,20 @@ def undo(
     return Undone(removed=done.removed, restored=done.restored, kept=done.kept, kept_rows=rows)
 
 
+def give_up(sheet: Location, run: str, *, undo_run: str) -> None:
+    """Commit that `run`, which wrote nothing here, never will; safe to repeat.
+
+    A worker of that run which is about to write loses against this commit, Conflict when it won.
+    """
+    now = tables.open_table(sheet)
+    if now is not None and now.transaction_version(run) is not None:
+        if any(commit.undoes == run for commit in tables.commits(now)):
+            return
+        raise Conflict(f"run {run} wrote to this sheet meanwhile")
+    record = Commit(version=0, at=datetime.now(UTC), kind=Kind.UNDO, run=undo_run, undoes=run)
+    tables.commit_rows(sheet, now, _NOTHING.to_reader(), record=record, moves={run: 1})
+
+
 def check_undo(sheet: Location, run: str, *, undo_run: str = "") -> None:
     """Raise what `undo` would raise, and change nothing."""
     now = tables.existing(sheet)
@@ -73,7 +89,7 @@ def check_undo(sheet: Location, run: str, *, undo_run: str = "") -> None:
 def _versions(sheet: Location, now: Table, commit: Commit) -> tuple[Table, Table | None]:
     """The sheet just after and just before the commit."""
     after = tables.existing(sheet, version=commit.version)
-    before = tables.existing(sheet, version=commit.version - 1) if commit.version else None
+    before = tables.open_table(sheet, version=commit.version - 1) if commit.version else None
     for table in (now, after, before):
         if table is not None and tables.missing_files(sheet, table):
             raise NotUndoable(f"the undo window is over: version {table.version()} was cleaned up")

@@ -13,6 +13,9 @@ from engine.errors import NotFound
 from engine.ids import utcnow
 from engine.store.tables import audit, partners
 
+#: Written in the transaction that erases a company, before its files go.
+ERASED = "company.erased"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditEntry:
@@ -77,6 +80,14 @@ def page(
         query = query.where(audit.c.sequence < before)
     rows = c.execute(query.order_by(audit.c.sequence.desc()).limit(limit)).mappings()
     return [_record(dict(row)) for row in rows]
+
+
+def erased(c: sa.Connection, *, since: datetime) -> list[tuple[str, str]]:
+    """Partner and company of every company that was erased since then."""
+    query = sa.select(audit.c.partner, audit.c.target)
+    query = query.where(audit.c.action == ERASED, audit.c.at >= since)
+    rows = c.execute(query.execution_options(across_partners=True))
+    return [(row.partner, row.target) for row in rows]
 
 
 def verify(c: sa.Connection, partner: str) -> int | None:

@@ -182,6 +182,9 @@ def test_an_erased_company_leaves_nothing_in_its_place(
     assert client.delete(base).status_code == 200
     assert there.services.files.keys(prefix) == []
     assert_no_canary(there)
+    there.services.files.put_content(partner, made["id"], [CANARY.encode()])
+    retention.collect(desk(there))
+    assert_no_canary(there)
 
 
 def assert_no_canary(there: Deployment) -> None:

@@ -1,10 +1,27 @@
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 
+import pyarrow
+import pytest
 from buckets import Bucket
 from sheets import bring, rows_of
 
-from engine.dataset import Counts, Location, erase, exists, stored_values, tidy, undo
+from engine.dataset import (
+    Commit,
+    Counts,
+    Kind,
+    Location,
+    erase,
+    exists,
+    give_up,
+    stored_values,
+    tidy,
+    undo,
+)
+from engine.dataset.table import NEXT_ID, commit_rows, open_table
+from engine.errors import Conflict
 
 
 def test_a_sheet_lives_in_s3_like_on_disk(bucket: Bucket, tmp_path: Path) -> None:
@@ -36,3 +53,26 @@ def test_erase_leaves_no_byte_of_a_canary_in_the_bucket(bucket: Bucket, tmp_path
     left = bucket.objects()
     assert {key.split("/")[0] for key in left} == {"co_10"}
     assert not any(canary.encode() in body for body in left.values())
+
+
+@pytest.mark.parametrize("filled", [True, False], ids=["filled", "never filled"])
+def test_of_two_commits_at_once_one_counts_in_s3_too(
+    bucket: Bucket, tmp_path: Path, filled: bool
+) -> None:
+    sheet = Location(url=f"{bucket.url}/co_1/contacts", options=bucket.options)
+    if filled:
+        bring(sheet, tmp_path, "r1", [{"email": "ann@x.io"}])
+    before = open_table(sheet)
+    schema = pyarrow.schema({"_id": pyarrow.int64()})
+
+    def batches() -> Iterator[pyarrow.RecordBatch]:
+        other = Thread(target=give_up, args=(sheet, "r2"), kwargs={"undo_run": "r2/back"})
+        other.start()
+        other.join()
+        yield pyarrow.record_batch({"_id": [7]}, schema=schema)
+
+    rows = pyarrow.RecordBatchReader.from_batches(schema, batches())
+    record = Commit(version=0, at=datetime.now(UTC), kind=Kind.IMPORT, run="r2")
+    with pytest.raises(Conflict):
+        commit_rows(sheet, before, rows, record=record, moves={NEXT_ID: 8})
+    assert len(rows_of(sheet, "_id")) == filled

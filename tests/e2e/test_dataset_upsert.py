@@ -264,7 +264,7 @@ def test_rows_resolved_against_an_older_version_are_refused(
     for before, instead_of in ((stale, None), (stale, ""), (stale, "_id >= 1"), (None, None)):
         with pytest.raises(Conflict, match="meanwhile"):
             table.commit_rows(
-                sheet, before, duckdb.from_arrow(rows), record=record, next_id=9,
+                sheet, before, rows.to_reader(), record=record, moves={table.NEXT_ID: 9},
                 instead_of=instead_of,
             )  # fmt: skip
     assert [each.run for each in history(sheet)] == ["r2", "r1"]

@@ -1,4 +1,4 @@
-"""Upserts in a process that dies by kill -9 at a chosen moment."""
+"""Upserts in a process that is killed or frozen at a chosen moment."""
 
 import os
 import signal
@@ -9,39 +9,31 @@ from engine.dataset import Location, table, upsert
 
 folder, part, run, moment = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 commit_rows = table.commit_rows
+WHILE_WRITING = {"writing": signal.SIGKILL, "frozen": signal.SIGSTOP}
 
 
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def struck(rows, number):
+    """The stream of rows; the signal comes in the middle of it."""
+
+    def batches():
+        for batch in rows:
+            for start in range(0, len(batch), 1_000):
+                if start == 20_000:
+                    os.kill(os.getpid(), number)
+                yield batch.slice(start, 1_000)
+
+    return type(rows).from_batches(rows.schema, batches())
 
 
-class DyingRows:
-    """Rows whose stream ends the process in the middle of being written."""
-
-    def __init__(self, rows):
-        self.rows = rows
-
-    def to_arrow_reader(self, size):
-        reader = self.rows.to_arrow_reader(1_000)
-
-        def batches():
-            for number, batch in enumerate(reader):
-                if number == 20:
-                    die()
-                yield batch
-
-        return type(reader).from_batches(reader.schema, batches())
-
-
-def dying_commit(sheet, before, rows, **more):
-    if moment == "writing":
-        rows = DyingRows(rows)
+def commit(sheet, before, rows, **more):
+    if moment in WHILE_WRITING:
+        rows = struck(rows, WHILE_WRITING[moment])
     commit_rows(sheet, before, rows, **more)
     if moment == "committed":
-        die()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
-table.commit_rows = dying_commit
+table.commit_rows = commit
 upsert(
     Location(url=str(folder / "sheet")),
     [Path(part)],
