@@ -30,7 +30,7 @@ from engine.files import open_files
 from engine.outbound import outbound
 from engine.pipeline import revise
 from engine.secrets import Keys
-from engine.settings import Settings, load_secrets
+from engine.settings import Settings, SettingsInvalid, load_secrets
 from engine.store.database import open_database
 from engine.webhooks import Sender
 
@@ -154,7 +154,14 @@ def serve(
 
     With `share_port` the next process can listen before this one ends.
     """
-    with opened(settings) as services, ExitStack() as stack:
+    with ExitStack() as stack:
+        # Before anything is opened or started: a port that is taken ends it here.
+        here = _bound(host, port, share=share_port, option="--port")
+        stack.callback(here.close)
+        figures_host, figures_port = settings.metrics_host, settings.metrics_port
+        there = _bound(figures_host, figures_port, share=share_port, option="REKNIT_METRICS_PORT")
+        stack.callback(there.close)
+        services = stack.enter_context(opened(settings))
         if worker:
             stack.callback(started_worker(services))
         sender = Sender(
@@ -165,21 +172,26 @@ def serve(
         )
         sender.start()
         stack.callback(sender.stop)
-        stack.callback(started_figures(services))
+        stack.callback(started_figures(services, there))
         rate = Rate(requests=settings.rate_requests, seconds=settings.rate_seconds)
         app = create_app(services, limits=Limits(requests=rate))
         config = configured(app, host=host, port=port)
         log.info("serving", extra={"host": host, "port": port, "worker": worker})
-        server = Server(config, draining=services.draining)
-        server.run(sockets=[_shared(host, port)] if share_port else None)
+        Server(config, draining=services.draining).run(sockets=[here])
 
 
-def _shared(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int, *, share: bool, option: str) -> socket.socket:
+    """A socket at the address; SettingsInvalid names the option that gives another one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    bound.bind((host, port))
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(share))
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        told = f"cannot listen on {host}:{port}: {error.strerror}"
+        raise SettingsInvalid(f"{told}; choose another one by {option}") from None
     return bound
 
 
@@ -217,19 +229,13 @@ def started_worker(services: Services) -> Callable[[], None]:
     return worker.stop
 
 
-def started_figures(services: Services) -> Callable[[], None]:
+def started_figures(services: Services, there: socket.socket) -> Callable[[], None]:
     """Serve health and metrics on their own port, in a thread; how to stop it."""
     server = uvicorn.Server(
-        uvicorn.Config(
-            figures(services),
-            host=services.settings.metrics_host,
-            port=services.settings.metrics_port,
-            log_config=None,
-            lifespan="off",
-            access_log=False,
-        )
+        uvicorn.Config(figures(services), log_config=None, lifespan="off", access_log=False)
     )
-    thread = threading.Thread(target=server.run, name="figures", daemon=True)
+    run = partial(server.run, sockets=[there])
+    thread = threading.Thread(target=run, name="figures", daemon=True)
     thread.start()
 
     def stop() -> None:

@@ -7,16 +7,22 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from hashlib import sha256
 from hmac import digest
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 PREFIX = "REKNIT_"
 MIN_SECRET = 32
+DATABASES = ("postgresql://", "sqlite:///")
 
 
 class SettingsInvalid(Exception):
@@ -86,12 +92,38 @@ class Settings(BaseModel):
     outbound_cidrs: str = ""  #: networks webhooks may reach beside the public internet, by comma
     outbound_http: bool = False  #: whether a webhook may do without TLS
     outbound_ports: str = "443,80"
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: str) -> str:
+        return value.upper()
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not value.startswith(DATABASES):
+            raise ValueError(f"should begin with {' or '.join(DATABASES)}")
+        return value
+
+    @field_validator("outbound_cidrs")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for each in value.split(","):
+            ip_network(each.strip() or "::/128")
+        return value
+
+    @field_validator("outbound_ports")
+    @classmethod
+    def _ports(cls, value: str) -> str:
+        if not all(each.strip().isdigit() for each in value.split(",")):
+            raise ValueError("should be ports by comma, such as 443,80")
+        return value
 
     @property
     def database(self) -> str:
@@ -134,8 +166,17 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        told = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
-        raise SettingsInvalid("; ".join(told)) from None
+        raise SettingsInvalid("; ".join(_told(each) for each in error.errors())) from None
+
+
+def _told(error: "ErrorDetails") -> str:
+    name, message = str(error["loc"][0]), error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(name, Settings.model_fields, n=1)
+        message = "there is no such setting" + "".join(
+            f"; did you mean {PREFIX}{each.upper()}?" for each in near
+        )
+    return f"{PREFIX}{name.upper()}: {message}"
 
 
 def load_secrets(settings: Settings) -> Secrets:

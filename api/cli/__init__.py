@@ -11,7 +11,7 @@ EXITS = """\b
 Exit codes:
   0  done
   1  an internal step failed            5  no usable answer from the model
-  2  wrong usage, plan not valid        6  no such record
+  2  wrong usage, plan not valid        6  no such record or file
   3  plan and file do not fit, or       10 the run waits for a decision
      somebody else was faster           11 the run failed by its policy
   4  a file cannot be read as a table

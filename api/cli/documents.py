@@ -8,6 +8,7 @@ import click
 
 from engine.errors import NotFound
 from plans.document import Document, dump, load
+from plans.errors import PlanInvalid, Problem
 from plans.plan import Plan
 from plans.template import Template
 from plans.versions import PlanVersion, first_version
@@ -21,7 +22,7 @@ def read_template(name: str) -> Template:
     from plans import library
 
     if Path(name).is_file():
-        return load(Template, Path(name).read_text("utf-8"), name=name)
+        return load(Template, _text(name), name=name)
     return library.template(_shipped(name, "template", library.templates()))
 
 
@@ -30,7 +31,7 @@ def read_plan(name: str) -> Plan:
     from plans import library
 
     if Path(name).is_file():
-        return load(Plan, Path(name).read_text("utf-8"), name=name)
+        return load(Plan, _text(name), name=name)
     return library.plan(_shipped(name, "plan", library.plans()))
 
 
@@ -50,6 +51,14 @@ def read_version(name: str, templates: tuple[str, ...]) -> PlanVersion:
         elif sheet.template in library.templates():
             known[sheet.template] = library.template(sheet.template)
     return first_version(plan, tuple(known.values()))
+
+
+def _text(name: str) -> str:
+    try:
+        return Path(name).read_text("utf-8")
+    except UnicodeDecodeError:
+        problem = Problem(path="", message="is not UTF-8 text; save it as UTF-8")
+        raise PlanInvalid(name, (problem,)) from None
 
 
 @click.group("plan")

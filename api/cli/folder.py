@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from pydantic import TypeAdapter
 
 from engine.binding.score import Model, chosen
-from engine.errors import Conflict, NotFound
+from engine.errors import CompileError, Conflict, NotFound
 from engine.mapping import Adviser, adviser
 from engine.pipeline import (
     Attempt,
@@ -81,8 +81,8 @@ def start(
     """Read the files and try the plan; Conflict when the folder holds something already."""
     if out.exists() and any(out.iterdir()):
         raise Conflict(f"the folder {out} is not empty: give another --out, or empty it first")
+    request = Request(policy=policy, mapping=_mapping(version, mapping))
     out.mkdir(parents=True, exist_ok=True)
-    request = Request(policy=policy, mapping=_mapping(mapping))
     try:
         work = box(out, files, progress)
         tables = _read(version, files, given=read, box=work)
@@ -173,7 +173,7 @@ def look(
     """How the files are read and bound; whatever is staged for that goes away again."""
     with TemporaryDirectory(prefix="reknit-") as scratch:
         tables = _read(version, files, given=read, box=box(Path(scratch), files, progress))
-    request = Request(mapping=_mapping(mapping))
+    request = Request(mapping=_mapping(version, mapping))
     return tables, bound_inputs(version, tables, request, weights=_weights())
 
 
@@ -208,6 +208,9 @@ def _absolute(files: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(each.resolve() for each in files)
 
 
-def _mapping(said: dict[str, str]) -> dict[str, str | int]:
+def _mapping(version: PlanVersion, said: dict[str, str]) -> dict[str, str | int]:
     """A number is a 0-based column, everything else a header."""
+    known = {each.name for template in version.templates for each in template.fields}
+    if unknown := [name for name in said if name not in known]:
+        raise CompileError(f"mapping: no template of the plan has a field {unknown[0]!r}")
     return {field: int(column) if column.isdigit() else column for field, column in said.items()}

@@ -33,16 +33,27 @@ QUIET = click.option("--quiet", is_flag=True, help="No progress bars.")
 @TEMPLATES
 @MAPS
 @READS
-@click.option("--out", type=click.Path(path_type=Path), default="reknit-run", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="reknit-run",
+    show_default=True,
+)
 @click.option(
     "--policy",
     type=click.Choice(["pause", "take_valid", "fail"]),
     default="pause",
     show_default=True,
 )
-@click.option("--max-invalid-rows", type=int, help="So many invalid rows need no decision.")
-@click.option("--max-invalid-percent", type=float, help="Such a share needs no decision.")
-@click.option("--auto-approve", type=float, help="Approve repairs at least this sure (0.5 to 1).")
+@click.option(
+    "--max-invalid-rows", type=click.IntRange(0), help="So many invalid rows need no decision."
+)
+@click.option(
+    "--max-invalid-percent", type=click.FloatRange(0, 100), help="Such a share needs no decision."
+)
+@click.option(
+    "--auto-approve", type=click.FloatRange(0.5, 1), help="Approve repairs at least this sure."
+)
 @click.option("--safe", is_flag=True, help="CSV safe to open in a spreadsheet.")
 @QUIET
 @json_option

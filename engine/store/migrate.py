@@ -8,6 +8,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from engine.errors import EngineError
+
 HERE = Path(__file__).parent / "migrations"
 #: Any number that nothing else in the database locks.
 LOCK = 7_313_058_441
@@ -20,6 +22,7 @@ def migrate(engine: sa.Engine) -> str:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        _revision(connection)
         command.upgrade(_config(connection), "head")
         connection.commit()
     return wanted()
@@ -28,7 +31,7 @@ def migrate(engine: sa.Engine) -> str:
 def pending(engine: sa.Engine) -> bool:
     """Whether the database lacks something this version needs."""
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() != wanted()
+        return _revision(connection) != wanted()
 
 
 def wanted() -> str:
@@ -37,6 +40,18 @@ def wanted() -> str:
     if head is None:
         raise RuntimeError(f"no migration in {HERE}")
     return head
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    """The database's revision; EngineError when only a later version of the code knows it."""
+    revision = MigrationContext.configure(connection).get_current_revision()
+    known = {each.revision for each in ScriptDirectory.from_config(_config(None)).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise EngineError(
+            f"the database is at revision {revision}, and this version of Reknit knows it up to "
+            f"{wanted()}: a newer version has used it; run that one, or restore a backup"
+        )
+    return revision
 
 
 def _config(connection: sa.Connection | None) -> Config:
