@@ -234,7 +234,8 @@ def _summary(outcome: Outcome, firm: Sequence[Repair], asked: Sequence[Question]
     total = outcome.accounting
     done = f"{total.valid} of {total.read} rows are valid"
     fixed = sum(each.effect.fixed for each in firm if each.effect)
-    offer = f"; {_count(len(firm), 'repair')} would fix {_count(fixed, 'cell')}" if firm else ""
+    does = f"would fix {_count(fixed, 'cell')}" if fixed else "proposed"
+    offer = f"; {_count(len(firm), 'repair')} {does}" if firm else ""
     ask = f"; {_count(len(asked), 'question')} to answer" if asked else ""
     return done + offer + ask
 

@@ -1,8 +1,10 @@
 """From text (YAML 1.2 or JSON) to a frozen document, every problem with its path and line."""
 
+import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from io import StringIO
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -18,6 +20,9 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from plans.errors import PlanInvalid, Problem
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 #: Far above any real plan; keeps a hostile document from costing minutes.
 MAX_TEXT = 2_000_000
@@ -63,10 +68,7 @@ def load(kind: type[D], text: str, *, name: str) -> D:
         found = error.errors()
         # A list whose items are all invalid is reported as too short as well: noise.
         told = [each for each in found if each["type"] != "too_short"] or found
-        problems = (
-            _problem(each["loc"], _message(each["type"], each["msg"]), root)
-            for each in told[:MAX_PROBLEMS]
-        )
+        problems = (_problem(each["loc"], _message(each), root) for each in told[:MAX_PROBLEMS])
         raise PlanInvalid(name, tuple(dict.fromkeys(problems))) from None
 
 
@@ -95,7 +97,7 @@ def reasons(error: ValueError) -> str:
     """What a validation complains about, in one line and without the validator's own words."""
     if not isinstance(error, ValidationError):
         return str(error)
-    return "; ".join(_message(each["type"], each["msg"]) for each in error.errors())
+    return "; ".join(map(_message, error.errors()))
 
 
 def _parse(text: str, name: str) -> Node:
@@ -179,11 +181,29 @@ _MESSAGES = {
     "string_type": "should be text; put it in quotes",
     "extra_forbidden": "is not known here; misspelt?",
     "missing": "is missing",
+    "union_tag_not_found": "does not say what it is (by op, rule or change)",
+    "tuple_type": "should be a list",
+    "list_type": "should be a list",
+    "dict_type": "should be names with values (name: value)",
+    "model_type": "should be names with values (name: value)",
+    "model_attributes_type": "should be names with values (name: value)",
 }
 
 
-def _message(kind: str, message: str) -> str:
-    return _MESSAGES.get(kind, message.removeprefix("Value error, "))
+def _message(error: "ErrorDetails") -> str:
+    known = error.get("ctx", {})
+    if error["type"] == "union_tag_invalid":
+        return _unknown(str(known["tag"]), str(known["expected_tags"]))
+    if error["type"] in ("enum", "literal_error"):
+        return _unknown(str(error["input"]), str(known["expected"]))
+    return _MESSAGES.get(error["type"], error["msg"].removeprefix("Value error, "))
+
+
+def _unknown(given: str, expected: str) -> str:
+    """What was meant, else everything there is."""
+    near = get_close_matches(given, re.findall(r"'([^']+)'", expected), n=1)
+    meant = f"did you mean {near[0]!r}?" if near else f"it can be {expected}"
+    return f"{given[:80]!r} is not known here; {meant}"
 
 
 def _problem(loc: tuple[int | str, ...], message: str, root: Node) -> Problem:

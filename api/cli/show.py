@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from api.cli.evidence import ledger
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from api.cli.folder import FolderRun
 
 #: Wide enough for tables when the output is a file or a pipe.
-OUT = Console(highlight=False, soft_wrap=False)
+OUT = Console(highlight=False)
+if not OUT.is_terminal:
+    OUT.width = 160
 COUNTS = ("read", "valid", "invalid", "duplicate", "skipped")
 
 
@@ -137,14 +139,15 @@ def _repairs(title: str, repairs: Sequence[Repair]) -> None:
     if repairs:
         OUT.print(Text(title, "bold"))
     for repair in repairs:
-        OUT.print(Text(f"  {repair.id}: {repair.summary} ({_effect(repair.effect)})"))
+        OUT.print(Text(f"  {repair.id}: {repair.summary}{_effect(repair.effect)}"))
         OUT.print(Text(f"      {repair.evidence}", "dim"))
 
 
 def _groups(groups: Sequence[CellGroup]) -> None:
     if not groups:
         return
-    table = Table("field", "column", "code", "cells", "values", "rows", box=None, pad_edge=False)
+    code = Column("code", no_wrap=True)
+    table = Table("field", "column", code, "cells", "values", "rows", box=None, pad_edge=False)
     for group in groups:
         values = ", ".join(value for value, _ in group.values[:4])
         rows = ", ".join(map(str, group.first_rows[:4]))
@@ -177,7 +180,7 @@ def _question(question: Question) -> None:
         OUT.print(Text(f"  values: {', '.join(question.target.samples[:8])}"))
     for option in question.options:
         mark = "●" if option.id == question.recommended else "○"
-        effect = f" ({_effect(option.effect)})" if option.effect else ""
+        effect = _effect(option.effect) if option.effect else ""
         OUT.print(Text(f"  {mark} {option.id}: {option.label}{effect}"))
         if option.preview:
             _first_rows(option.preview.columns, option.preview.rows)
@@ -192,11 +195,12 @@ def _first_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def _effect(effect: Effect | None) -> str:
     if effect is None:
-        return "not tried"
-    told = (
-        f"fixes {effect.fixed:,} cells, valid rows {effect.valid_before:,} → {effect.valid_after:,}"
-    )
-    return told + (f", breaks {effect.broken:,}" if effect.broken else "")
+        return " (not tried)"
+    told = [f"fixes {effect.fixed:,} cells"] if effect.fixed else []
+    if effect.valid_before != effect.valid_after:
+        told.append(f"valid rows {effect.valid_before:,} → {effect.valid_after:,}")
+    told += [f"breaks {effect.broken:,}"] if effect.broken else []
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _json(value: object) -> object:

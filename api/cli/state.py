@@ -78,5 +78,6 @@ def _partner(named: str) -> str:
     if len(found) == 1:
         return found[0].id
     if not found:
-        raise NotFound(f"there is no partner {named!r}; make one with `reknit partners add`")
+        which = f"partner {named!r}" if named else "partner yet"
+        raise NotFound(f"there is no {which}; make one with `reknit partners add NAME`")
     raise click.UsageError("several partners fit: say which by --partner ID")

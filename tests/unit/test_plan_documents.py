@@ -100,6 +100,30 @@ def test_every_problem_says_path_line_and_what_to_do():
     assert len(told) == 6
 
 
+def test_a_word_nobody_knows_is_told_with_the_one_that_was_meant():
+    told = problems(
+        Plan,
+        """
+        plan: shop
+        sheets:
+          - template: customers
+            extra_columns: kepe
+            columns:
+              - {field: a, from: A, transforms: [emial, {op: case, to: 7}, {to: lower}, 7]}
+              - a
+        """,
+    )
+    place = "line 7, sheets[0].columns[0].transforms"
+    assert [each for each in told if "transforms" in each] == [
+        f"{place}[0]: 'emial' is not known here; did you mean 'email'?",
+        f"{place}[1].to: '7' is not known here; it can be 'lower', 'upper' or 'title'",
+        f"{place}[2]: does not say what it is (by op, rule or change)",
+        f"{place}[3]: should be names with values (name: value)",
+    ]
+    assert "'kepe' is not known here; did you mean 'keep'?" in "".join(told)
+    assert problems(Plan, "[]") == ["line 1, document: should be names with values (name: value)"]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
