@@ -20,6 +20,11 @@ def trim(cells: Cells) -> Cells:
     return cells[:end]
 
 
+def is_code(text: str) -> bool:
+    """Letters and digits such as `T28` or `AB-1203`: a value, or the short name of a column."""
+    return bool(_CODE.fullmatch(text)) and text[:1].isalpha()
+
+
 def shape(cell: str) -> str:
     """`n`umber, `d`ate, `o`ther single value such as an e-mail or a code, `t`ext, or `""`."""
     text = cell.strip()

@@ -31,6 +31,10 @@ RARE = 0.7
 SINGLE = 0.3
 #: From this share of the best score on a reading is close; what one vote of a sniffer adds.
 CLOSE, VOTE = 0.8, 0.1
+#: What an escape that is used as one adds.
+ESCAPED = 1.02
+#: From this width on a record with fewer cells than most may have lost its empty ones.
+WIDE = 4
 SAMPLE, ROWS, TINY = 1 << 16, 300, 6
 _SHAPES = (
     ("empty", re.compile(r"\s*")),
@@ -62,7 +66,10 @@ def detect(text: str, read: Read) -> Detected:
     text = _whole_lines(text[: SAMPLE + 1])
     if read.delimiter is None and (inner := _unwrapped(text)):
         return replace(detect(inner, read), wrapped=True)
-    scores = {each: _score(text, each) for each in _candidates(text, read)}
+    scores = {
+        each: _score(text, each) * (ESCAPED if _escaped_inside(text, each) else 1)
+        for each in _candidates(text, read)
+    }
     if read.delimiter is None and _close(scores):
         votes = consult.delimiters(text)
         scores = {
@@ -179,18 +186,37 @@ def _always_spaced(delimiter: str, text: str) -> bool:
 
 
 def _quotes(text: str, delimiter: str) -> Iterator[str]:
-    """The double quote always; the single one where cells begin and end with it."""
-    yield '"'
-    if "'" in text:
-        edge = re.escape(delimiter)
-        opened = len(re.findall(rf"(?m)(?:^|{edge})'", text))
-        closed = len(re.findall(rf"(?m)'(?=\r?$|{edge})", text))
-        if min(opened, closed) >= 1 and min(opened, closed) >= 0.8 * max(opened, closed):
-            yield "'"
+    """The double quote, but where only the single one begins and ends cells, and many; both where
+    it begins as many as it ends.
+    """
+    opened, closed = _framed(text, delimiter, "'")
+    framed = min(opened, closed) >= max(1, 0.8 * max(opened, closed))
+    if not framed or opened < max(3, text.count("\n") / 2) or any(_framed(text, delimiter, '"')):
+        yield '"'
+    if framed:
+        yield "'"
+
+
+def _framed(text: str, delimiter: str, quote: str) -> tuple[int, int]:
+    """How many cells begin with it, and how many end so."""
+    if quote not in text:
+        return 0, 0
+    edge = re.escape(delimiter)
+    opened = len(re.findall(rf"(?m)(?:^|{edge}){quote}", text))
+    return opened, len(re.findall(rf"(?m){quote}(?=\r?$|{edge})", text))
 
 
 def _escapes(text: str, delimiter: str, quote: str) -> bool:
     return "\\" + delimiter in text or (quote != "" and "\\" + quote in text)
+
+
+def _escaped_inside(text: str, dialect: Dialect) -> bool:
+    """Whether the escape stands before quotes inside of cells and never before one that ends it."""
+    if not dialect.escape or not dialect.quote:
+        return False
+    mark = re.escape(dialect.escape + dialect.quote)
+    ends = rf"{mark}(?:{re.escape(dialect.delimiter)}|\r?\n|$)"
+    return re.search(mark, text) is not None and re.search(ends, text) is None
 
 
 def _score(text: str, dialect: Dialect) -> float:
@@ -202,9 +228,10 @@ def _score(text: str, dialect: Dialect) -> float:
     rows = [each.cells for each in filled if len(each.cells) == width]
     prior = PRIORS.get(dialect.delimiter, 0.9)
     if width == 1:
-        return SINGLE * _unbroken(filled) if dialect.delimiter == "," else 0.0
+        return SINGLE * _unbroken(filled, dialect.quote) if dialect.delimiter == "," else 0.0
     # A few lines above and below the table are no evidence against it.
-    agree = len(rows) / max(1, len(filled) - _around(filled, width))
+    short = sum(WIDE <= len(each.cells) < width for each in filled)
+    agree = (len(rows) + short / 2) / max(1, len(filled) - _around(filled, width))
     if prior < RARE and (len(rows) < 3 or agree < 0.9):
         return 0.0
     together: float = agree**1.5
@@ -212,7 +239,7 @@ def _score(text: str, dialect: Dialect) -> float:
     if sum(any(map(str.strip, column)) for column in zip(*rows, strict=True)) < 2:
         return prior * together * SINGLE * 1.05
     wide = 1 - 0.3 / width
-    return prior * together * wide * _columns(rows, width) * _unbroken(filled)
+    return prior * together * wide * _columns(rows, width) * _unbroken(filled, dialect.quote)
 
 
 def _filled(text: str, dialect: Dialect) -> list[Record]:
@@ -249,8 +276,15 @@ def _around(records: Sequence[Record], width: int) -> int:
     return min(above + below, len(records) // 3)
 
 
-def _unbroken(records: Sequence[Record]) -> float:
-    return 1 - 0.5 * sum(bool(each.problem) for each in records) / len(records)
+def _unbroken(records: Sequence[Record], quote: str) -> float:
+    """Lower for each record whose quotes do not come in pairs."""
+    ends = quote or "\n"
+    odd = [
+        each
+        for each in records
+        if each.problem or any(c.endswith(ends) and c.count(ends) % 2 for c in each.cells)
+    ]
+    return 1 - 0.5 * len(odd) / len(records)
 
 
 def _columns(rows: Sequence[Sequence[str]], width: int) -> float:

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from engine.intake.cells import Cells, shape, trim
+from engine.intake.cells import Cells, is_code, shape, trim
 from engine.intake.source import ReadCode, ReadNote
 from plans.plan import Read
 
@@ -122,7 +122,7 @@ def _has_header(rows: Sequence[Cells], top: int, width: int) -> tuple[bool, floa
         text = cell.strip()
         if usual in ("n", "d", "o") and kinds[usual] >= 0.6 * sum(kinds.values()):
             votes += _typed_vote(text, shapes[at], usual, column)
-        elif shapes[at] in ("n", "d", "o") and not text.isdigit():
+        elif shapes[at] in ("n", "d", "o") and not (text.isdigit() or is_code(text)):
             votes -= 0.7
         elif text and text in (each.strip() for each in column):
             votes -= 0.45
@@ -141,6 +141,8 @@ def _typed_vote(name: str, shape: str, usual: str, column: Sequence[str]) -> flo
         return 1.0
     if shape != usual:
         return 0.2
+    if shape == "o" and is_code(name) and not any(map(is_code, column)):
+        return 0.5
     # A year above numbers that are no years is a name.
     years = [bool(_YEAR.fullmatch(each.strip())) for each in column if each.strip()]
     return 0.5 if _YEAR.fullmatch(name) and sum(years) < 0.5 * len(years) else -1.5
@@ -157,13 +159,19 @@ def _depth(rows: Sequence[Cells], top: int, width: int) -> int:
         start = top + DEEPEST if len(rows) >= top + DEEPEST + 2 else top + depth + 1
         body = [cells for cells in rows[start : top + 200] if len(cells) == width]
         typed = [at for at in range(width) if _column_kind(body, at) in ("n", "d", "o")]
-        shapes = [shape(row[at]) if at < len(row) else "" for at in typed]
+        shapes = [_name_shape(row, at, body) for at in typed]
         if len(typed) < 2 or shapes.count("t") < max(2, 0.6 * len(typed)):
             break
         if any(kind in ("n", "d", "o") for kind in shapes) or not any(trim(row)):
             break
         depth += 1
     return depth
+
+
+def _name_shape(row: Cells, at: int, body: Sequence[Cells]) -> str:
+    """The shape of a cell; a code above no codes is a name."""
+    cell = row[at].strip() if at < len(row) else ""
+    return "t" if is_code(cell) and _column_kind(body, at) != "o" else shape(cell)
 
 
 def is_units(rows: Sequence[Cells], first: int, width: int) -> bool:
@@ -258,8 +266,11 @@ def fitted(row: Cells, body: Sequence[Cells], width: int) -> Cells:
 
 
 def _counts(body: Sequence[Cells], width: int) -> bool:
-    """Whether the first column numbers the rows."""
-    first = [cells[0].strip() for cells in body if len(cells) == width][:50]
+    """Whether the first column numbers the rows, and the last one is no end of the lines."""
+    full = [cells for cells in body if len(cells) == width][:50]
+    first = [cells[0].strip() for cells in full]
+    if not any(cells[-1].strip() for cells in full):
+        return False
     if len(first) < 2 or not all(each.isdecimal() and len(each) < 10 for each in first):
         return False
     start = int(first[0])

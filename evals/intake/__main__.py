@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from evals.intake import dialects, encodings, pollock, preambles, rewritten, speed, workbooks
+from evals.intake import dialects, encodings, pollock, preambles, rewritten, speed, wild, workbooks
 from evals.intake.pollock import Result
 
 #: Where the lists of files read wrong go.
@@ -45,6 +45,8 @@ def main() -> int:
         real.append(unpack("demo_business/csv2ofx_exports", where))
         rewritten.write(real, where / "rewritten")
         lines |= figures("rewritten", report(where / "rewritten", peers=peers))
+        wild.write(real, where / "wild")
+        lines |= figures("wild", report(where / "wild", peers=peers))
         edges = unpack("csv_edge_cases/csv_edge_cases", where)
         books = unpack("xlsx_torture/calamine_tests", where)
         lines |= preamble_table([files, edges, books], where / "located")

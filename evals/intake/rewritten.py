@@ -29,14 +29,14 @@ def write(folders: Sequence[Path], out: Path) -> int:
     for part in ("csv", "clean", "parameters"):
         (out / part).mkdir(parents=True)
     draw, count = random.Random(20_251_122), 0
-    for name, table in _tables(folders):
+    for name, table in tables(folders):
         for _ in range(TIMES):
             _write_one(f"{count:04d}-{name}", table, draw, out)
             count += 1
     return count
 
 
-def _tables(folders: Sequence[Path]) -> Iterator[tuple[str, list[list[str]]]]:
+def tables(folders: Sequence[Path]) -> Iterator[tuple[str, list[list[str]]]]:
     """Files that are beyond doubt: strict, rectangular, typed below a first row of distinct names."""
     paths = sorted(path for folder in folders for path in folder.rglob("*.csv"))
     for path in paths:

@@ -22,6 +22,12 @@ CASES = {
         '"',
     ),
     "one column with a comma": ("title\nred car\nblue, old car\ngreen car\n", ";", '"'),
+    "single quotes around the same places": (
+        "'a';'b'\n'x; y';'1'\n'z; q';'2'\n'z; r';'3'\n",
+        ";",
+        "'",
+    ),
+    "wide rows cut short": ("a|b|c|d|e\n1|2|3|4\n1|2|3|4|5\n1|2|3|4\n", "|", '"'),
     "preamble": ("Report; all\nof today\na,b,c\n1,2,3\n4,5,6\n7,8,9\n1,2,3\n", ",", '"'),
     "declared": ("sep=;\na,x;b\n1;2\n", ";", '"'),
     "quoted newlines": ('a,b\n"x\ny",2\n"p\nq",4\n', ",", '"'),
@@ -32,6 +38,12 @@ CASES = {
 def test_the_dialect_is_found(text: str, delimiter: str, quote: str) -> None:
     found = detect(text, Read()).dialect
     assert (found.delimiter, found.quote) == (delimiter, quote)
+
+
+def test_quotes_are_escaped_as_the_file_does_it() -> None:
+    text = 'a|b\n"x \\"y\\" z"|1\n"u \\"v\\" w"|2\n'
+    assert detect(text, Read()).dialect.escape == "\\"
+    assert detect('a|b\n"C:\\new\\"|1\n"C:\\old\\"|2\n', Read()).dialect.escape == ""
 
 
 def test_a_close_decision_is_unsure_and_names_the_runner_up() -> None:

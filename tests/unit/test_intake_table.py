@@ -52,6 +52,12 @@ CASES = {
     "numbers across": (",1.5,2.5,3.5\n10,0,1,0\n11,4,0,2\n12,1,1,0\n", (1,), 2),
     "title beside a blank": (",Staff\nname,age\nJo,5\nMi,6\n", (2,), 3),
     "names that are values too": ("a,b,c\n1,b,c\n2,b,c\n3,b,c\n", (1,), 2),
+    "codes as names": ("T1,T2,T6\nold house,red,far\nnew,dark red,near by\nbig house,blue,far off\n", (1,), 2),
+    "codes as a second row": (
+        ",Adults,,Children,\nt4,men,women,boys,men\n1,2,3,4,5\n2,6,7,8,9\n3,1,2,3,4\n4,5,6,7,8\n",
+        (1, 2),
+        3,
+    ),
     "comments as long as the table": ("# one\n# two\nname,age\nJo,5\n# more\nMi,6\n", (3,), 4),
     "text without header": ("a@x.example,Anna\nb@x.example,Bert\nc@x.example,Cleo\n", (), 1),
 }  # fmt: skip
@@ -76,6 +82,10 @@ def test_a_nameless_header_cell_too_many_is_left_out() -> None:
 def test_a_column_of_row_numbers_may_lack_its_name() -> None:
     region = find("name,age\n1,Jo,5\n2,Mi,6\n3,Zo,7\n")
     assert (region.columns, region.first) == (("", "name", "age"), 1)
+
+
+def test_the_delimiter_at_the_end_of_each_line_is_no_unnamed_first_column() -> None:
+    assert find("id,town\n1,Bonn,\n2,Rom,\n3,Ulm,\n").columns == ("id", "town", "")
 
 
 def test_a_second_table_of_another_width_ends_the_first() -> None:
