@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import sqlalchemy
+from anyio import create_task_group, current_time, sleep_until
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,6 +24,9 @@ from engine.store import audit, keys
 
 #: How long a key that was found stays known without asking the store; revoking takes that long.
 KNOWN_SECONDS = 1.0
+#: When a key is refused, counted from its request: longer than any kind of key takes to look up,
+#: so that the answer's time does not tell which kind it was.
+REFUSED_SECONDS = 0.05
 
 _ID = re.compile(r"/(?!v1)[a-z]+_[0-9A-Z]{26}|(?<=/sources/)[^/]+|(?<=/templates/)[^/]+")
 _OPEN = re.compile(r"/v1/uploads/[^/]+/content$|/v1/downloads/|/v1/openapi\.json$")
@@ -66,11 +70,14 @@ class KnownKeys:
         self._database, self._secrets, self._clock = database, secrets, clock
         self._known: dict[bytes, tuple[float, Key | None]] = {}
 
+    def recent(self, text: str) -> Key | None:
+        """The key with this text if it was found just now; the store is not asked."""
+        at, key = self._known.get(self._name(text), (-KNOWN_SECONDS, None))
+        return key if self._clock() - at < KNOWN_SECONDS else None
+
     def find(self, text: str) -> Key | None:
         """The key with this text, expired and revoked ones too; None when there is none."""
-        # Hashed, so that no key stands in this process's memory for longer than its request.
-        name = hmac.digest(self._secrets.current("known-keys")[1], text.encode(), "sha256")
-        now = self._clock()
+        name, now = self._name(text), self._clock()
         at, key = self._known.get(name, (-KNOWN_SECONDS, None))
         if now - at >= KNOWN_SECONDS:
             with self._database.begin() as c:
@@ -82,6 +89,10 @@ class KnownKeys:
                 self._known.clear()
             self._known[name] = now, key
         return key
+
+    def _name(self, text: str) -> bytes:
+        # Hashed, so that no key stands in this process's memory for longer than its request.
+        return hmac.digest(self._secrets.current("known-keys")[1], text.encode(), "sha256")
 
 
 class Gate:
@@ -106,8 +117,9 @@ class Gate:
         if scope["type"] != "http" or not path.startswith("/v1/") or _OPEN.match(path):
             await self.app(scope, receive, send)
             return
+        started = current_time()
         try:
-            caller = await run_in_threadpool(self._caller, scope)
+            caller = await self._caller(scope)
             scope["reknit.caller"] = caller
             self._count(scope, caller)
         except Exception as error:
@@ -115,20 +127,24 @@ class Gate:
             if refused.code is Code.INTERNAL_ERROR:
                 raise
             answer = problem(refused, path=path, request_id=scope["reknit.request_id"])
-            await answer(scope, receive, send)
-            if (dead := scope.get("reknit.dead_key")) is not None:
-                # After the answer, which takes no longer than that to a key nobody has.
-                await run_in_threadpool(self._note_refusal, scope, dead, "expired or revoked key")
+            async with create_task_group() as beside:
+                if (dead := scope.get("reknit.dead_key")) is not None:
+                    beside.start_soon(self._note_dead, scope, dead)
+                if refused.code is Code.INVALID_KEY:
+                    await sleep_until(started + REFUSED_SECONDS)
+                await answer(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _caller(self, scope: Scope) -> Caller:
+    async def _caller(self, scope: Scope) -> Caller:
         address = scope["client"][0] if scope.get("client") else ""
         text = credential(Headers(scope=scope))
         if self._failures.take(address, amount=0).remaining <= 0:
             scope["reknit.limit"] = "failed_auth"
             raise refuse(self._failures.take(address, amount=0))
-        key = self._known.find(text) if text and keys.well_formed(text) else None
+        key = None
+        if text and keys.well_formed(text):
+            key = self._known.recent(text) or await run_in_threadpool(self._known.find, text)
         if key is None or not key.live(utcnow()):
             scope["reknit.dead_key"] = key
             self._failures.take(address)
@@ -138,7 +154,7 @@ class Gate:
         if not scope["reknit.api_version_given"]:
             scope["reknit.api_version"] = key.api_version
         if not allowed(address, key.addresses):
-            self._note_refusal(scope, key, f"address {address}")
+            await run_in_threadpool(self._note_refusal, scope, key, f"address {address}")
             raise ApiError(
                 code=Code.INSUFFICIENT_PERMISSIONS,
                 detail="this key may not be used from this address",
@@ -152,6 +168,13 @@ class Gate:
         if left.remaining < 0:
             scope["reknit.limit"] = "rate"
             raise refuse(left)
+
+    async def _note_dead(self, scope: Scope, key: Key) -> None:
+        try:
+            await run_in_threadpool(self._note_refusal, scope, key, "expired or revoked key")
+        except sqlalchemy.exc.SQLAlchemyError:
+            # The answer goes out all the same: it must not tell that there was something to note.
+            log.exception("a refusal is not in the audit log", extra={"key": key.id})
 
     def _note_refusal(self, scope: Scope, key: Key, reason: str) -> None:
         with self._database.begin() as c:

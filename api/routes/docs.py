@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 from api.errors import STATUS, Code
 from api.openapi import operations
@@ -34,15 +35,22 @@ _WRITING = threading.Lock()
 
 
 @router.get("/v1/openapi.json")
-def openapi(request: Request) -> Response:
+async def openapi(request: Request) -> Response:
     """The OpenAPI document."""
-    with _WRITING:
-        return Response(_document(request.app), media_type="application/json")
+    state = request.app.state
+    if not hasattr(state, "document"):
+        state.document = await run_in_threadpool(_document, request.app)
+    return Response(state.document, media_type="application/json")
 
 
 # Anybody may ask, and to write it out takes seconds.
-@lru_cache(maxsize=1)
 def _document(app: FastAPI) -> bytes:
+    with _WRITING:
+        return _text(app)
+
+
+@lru_cache(maxsize=1)
+def _text(app: FastAPI) -> bytes:
     return json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
 
 
