@@ -16,6 +16,7 @@ from rich.text import Text
 from api.cli.evidence import ledger
 from engine.accounting import Accounting
 from engine.drift import Drift
+from engine.intake.source import Source
 from engine.outcome import CellGroup, Outcome
 from engine.pipeline import SheetInput
 from engine.proposal import Effect, Proposal, Question, Repair
@@ -63,6 +64,7 @@ def run(made: "FolderRun", out: Path, *, as_json: bool) -> None:
         return
     attempt = made.attempt
     _accounting(attempt.outcome)
+    _notes([each.source for each in made.tables.staged])
     _drifts(attempt.drifts)
     _repairs("Healed: the data proved it", attempt.healed)
     _repairs("Approved by the policy", attempt.approved)
@@ -87,6 +89,7 @@ def check(tables: Tables, inputs: Sequence[SheetInput], *, as_json: bool) -> Non
         OUT.print(Text(f"{source.file} → sheet {binding.sheet}", "bold"))
         read = f"{source.format}, {source.encoding or ''} {source.delimiter or ''!r}".strip()
         OUT.print(Text(f"  read as {read}, {source.read} rows, {source.confidence:.0%} sure"))
+        _notes([source])
         for view in source.views:
             OUT.print(Text(f"  perhaps: {view.label}", "yellow"))
             _first_rows(view.columns, view.rows)
@@ -126,6 +129,17 @@ def _accounting(outcome: Outcome) -> None:
 
 def _counts(accounting: Accounting) -> list[str]:
     return [f"{getattr(accounting, name):,}" for name in COUNTS]
+
+
+def _notes(sources: Sequence[Source]) -> None:
+    """What was noticed while reading, skipped rows above all."""
+    noticed = [(source, note) for source in sources for note in source.notes]
+    if noticed:
+        OUT.print(Text("Noticed in reading", "bold"))
+    for source, note in noticed:
+        count = f" ({note.count:,})" if note.count > 1 else ""
+        row = f", first in row {note.row:,}" if note.row else ""
+        OUT.print(Text(f"  {note.code}: {source.file}: {note.message}{count}{row}"))
 
 
 def _drifts(drifts: Sequence[Drift]) -> None:

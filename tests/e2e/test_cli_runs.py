@@ -55,6 +55,13 @@ def test_a_file_that_fits_is_imported_and_its_valid_rows_lie_in_the_folder(folde
     ]
 
 
+def test_rows_that_were_skipped_are_told_with_the_reason(folder):
+    (folder / "gaps.csv").write_text(GOOD.replace("b@", ",,\n,,\nb@"))
+    done = reknit("run", "gaps.csv", "--plan", "plan.yaml", "--out", "out", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "blank_rows_skipped: gaps.csv: blank rows (2), first in row 3" in done.stdout
+
+
 def test_an_unknown_value_waits_for_a_decision_and_nothing_is_written(folder):
     done = reknit("run", "unknown.csv", "--plan", "plan.yaml", "--out", "out", "--json", cwd=folder)
     assert done.returncode == 10, done.stderr
