@@ -107,7 +107,7 @@ def _fitted(group: Sequence[Table], template: Template, name: str) -> Document:
     known = habits(profile.columns)
     places = _places(staged, profile, template)
     mappings = [
-        _mapping(field, profile.columns[places[field.name]], known)
+        _mapping(field, profile.columns[places[field.name]], known, profile=profile)
         for field in template.fields
         if field.name in places
     ]
@@ -115,19 +115,23 @@ def _fitted(group: Sequence[Table], template: Template, name: str) -> Document:
     return {"template": template.template, "name": name, "columns": mappings}
 
 
-def _mapping(field: TemplateField, column: ColumnProfile, known: Habits) -> Document:
+def _mapping(
+    field: TemplateField, column: ColumnProfile, known: Habits, *, profile: Profile
+) -> Document:
     """Reads the column into a field of a given type; guessed transforms only where types agree."""
     found = guess(column, known)
     alike = {field.type, found.type} <= {FieldType.INTEGER, FieldType.DECIMAL} or (
         {field.type, found.type} <= {FieldType.DATE, FieldType.DATETIME}
     )
-    transforms = [each for each in found.transforms if field.type is found.type or alike]
+    transforms: list[object] = [
+        each for each in found.transforms if field.type is found.type or alike
+    ]
     by_type = {FieldType.PHONE: "phone", FieldType.COUNTRY: "country", FieldType.URL: "url",
                FieldType.DOMAIN: "domain", FieldType.EMAIL: "email",
                FieldType.CURRENCY: "currency", FieldType.BOOLEAN: "boolean"}  # fmt: skip
     if not transforms and field.type in by_type:
-        return {**_feed(field.name, column), "transforms": [by_type[field.type]]}
-    return {**_feed(field.name, column), "transforms": transforms}
+        transforms = [by_type[field.type]]
+    return {**_feed(field.name, column, profile), "transforms": transforms}
 
 
 def _draft(group: Sequence[Table], title: str) -> tuple[Document, Document]:
@@ -140,7 +144,7 @@ def _draft(group: Sequence[Table], title: str) -> tuple[Document, Document]:
         found = guess(column, known)
         name = _free(_slug(column.header, f"column_{column.index}"), {f["name"] for f in fields})
         fields.append(_field(name, column, found, whole=profile.whole and len(group) == 1))
-        mappings.append({**_feed(name, column), "transforms": list(found.transforms)})
+        mappings.append({**_feed(name, column, profile), "transforms": list(found.transforms)})
     identity = _identity(profile, fields)
     template = {"template": title, "fields": fields, "identity": [[identity]] if identity else []}
     return {"template": title, "name": title, "columns": mappings}, template
@@ -158,8 +162,11 @@ def _field(name: str, column: ColumnProfile, found: Guess, *, whole: bool) -> Do
     }
 
 
-def _feed(field: str, column: ColumnProfile) -> Document:
-    return {"field": field, "from": column.header or column.index}
+def _feed(field: str, column: ColumnProfile, profile: Profile) -> Document:
+    """By header; a column without one, or whose header stood before, by its number."""
+    before = {each.header for each in profile.columns[: column.index]}
+    known = column.header and column.header not in before
+    return {"field": field, "from": column.header if known else column.index}
 
 
 def _identity(profile: Profile, fields: Sequence[Document]) -> str | None:

@@ -26,6 +26,8 @@ from plans.transforms import (
 MOSTLY = 0.9
 #: An enum has at most this many values, and each stands in several rows.
 FEW = 12
+#: Digits that are no number: the next file may have some with leading zeros.
+_LABELS = frozenset({"postal_code", "phone", "mobile", "fax", "account_number", "iban", "sku"})
 _SIMPLE: tuple[tuple[FieldType, Transform | None], ...] = (
     (FieldType.UUID, None), (FieldType.EMAIL, Email()), (FieldType.URL, Url()),
     (FieldType.DOMAIN, Domain()), (FieldType.JSON, None),
@@ -150,7 +152,8 @@ def _coded(column: ColumnProfile) -> Guess | None:
 
 
 def _numeric(column: ColumnProfile, habits: Habits) -> Guess | None:
-    if share(column, "leading_zero") > 0.01 or column.max_length > 25:
+    label = _LABELS & set(concepts(column.header))
+    if label or share(column, "leading_zero") > 0.01 or column.max_length > 25:
         return None
     fits = {each: share(column, f"number:{''.join(each)}") for each in NUMBER_READINGS}
     best = max(fits.values())

@@ -119,3 +119,14 @@ def test_tables_of_one_shape_share_a_sheet_and_others_get_their_own(tmp_path: Pa
 def test_a_draft_is_a_plan_document(tmp_path: Path) -> None:
     plan = draft([staged(tmp_path, ["Name", "Paid"], [["a", "1.234,50"]])])
     assert load(Plan, dump(plan), name="draft") == plan
+
+
+def test_a_zip_code_stays_text_even_without_a_leading_zero(tmp_path: Path) -> None:
+    field, _ = column(tmp_path, "ZIP Code", ["60623", "60628"])
+    assert field.type == "string"
+
+
+def test_a_header_that_stands_twice_feeds_the_second_field_by_its_number(tmp_path: Path) -> None:
+    plan = draft([staged(tmp_path, ["Key", "Note", "Note"], [["k", "a", "b"], ["l", "c", "d"]])])
+    assert [each.columns[0].names for each in plan.sheets[0].mappings] == [("Key",), ("Note",), ()]
+    assert plan.sheets[0].mappings[2].columns[0].position == 2
