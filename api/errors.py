@@ -140,6 +140,7 @@ EXCEPTIONS: Mapping[type[Exception], Code] = {
     engine.errors.NotUndoable: Code.NOT_UNDOABLE,
     engine.errors.ProposalDrift: Code.CONFLICT,
     engine.errors.RowsChanged: Code.CONFLICT,
+    engine.errors.GivenUp: Code.CONFLICT,
     engine.errors.ProposalChanged: Code.PROPOSAL_CHANGED,
     engine.errors.QuotaExceeded: Code.QUOTA_EXCEEDED,
     engine.errors.Superseded: Code.CONFLICT,
