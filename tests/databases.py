@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import psycopg
@@ -20,7 +21,7 @@ BACKENDS = ("sqlite", "postgresql")
 def postgresql_server(folder: Path, *, runtime: Path) -> Iterator[str]:
     """A server below `folder`; its URL has a gap for the database's name."""
     # It runs as another user where the tests run as root.
-    for each in (folder, *folder.parents[:2]):
+    for each in (folder, folder.parent):
         each.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(runtime))
@@ -33,11 +34,15 @@ def postgresql_server(folder: Path, *, runtime: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """URL of a PostgreSQL server without a database name."""
-    folder, runtime = tmp_path_factory.mktemp("postgresql"), tmp_path_factory.mktemp("runtime")
-    with postgresql_server(folder, runtime=runtime) as url:
-        yield url
+    # Not below pytest's folder: another session that starts closes that one to the server's user.
+    with TemporaryDirectory(prefix="reknit-tests-", ignore_cleanup_errors=True) as base:
+        folder, runtime = Path(base) / "postgresql", Path(base) / "runtime"
+        folder.mkdir()
+        runtime.mkdir(mode=0o700)
+        with postgresql_server(folder, runtime=runtime) as url:
+            yield url
 
 
 @pytest.fixture(scope="session")
