@@ -36,6 +36,8 @@ ESCAPED = 1.02
 #: From this width on a record with fewer cells than most may have lost its empty ones.
 WIDE = 4
 SAMPLE, ROWS, TINY = 1 << 16, 300, 6
+#: Comments above the table, where two lines or more follow.
+_COMMENTS = re.compile(r"\A(?:[ \t]*#[^\r\n]*[\r\n]+)+(?=[^\r\n#]+[\r\n]+[^\r\n])")
 _SHAPES = (
     ("empty", re.compile(r"\s*")),
     ("number", re.compile(r"\s*[-+(]?\s?[$€£¥]?\s?-?\d[\d., '\u2019]*(?:[eE][-+]?\d+)?\s?%?\)?\s?[$€£¥]?\s*")),
@@ -63,7 +65,7 @@ class Detected:
 
 def detect(text: str, read: Read) -> Detected:
     """The dialect of a sample of text (cut at a line end), keeping what `read` says."""
-    text = _whole_lines(text[: SAMPLE + 1])
+    text = _COMMENTS.sub("", _whole_lines(text[: SAMPLE + 1]), count=1)
     if read.delimiter is None and (inner := _unwrapped(text)):
         return replace(detect(inner, read), wrapped=True)
     scores = {

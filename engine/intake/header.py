@@ -5,13 +5,15 @@ from collections import Counter
 from collections.abc import Sequence
 
 from engine.intake.cells import Cells, is_code, shape, trim
-from engine.intake.source import ReadCode, ReadNote
+from engine.intake.names import columns_of
 from plans.plan import Read
 
 _PLAIN = re.compile(r"-?\d+(?:\.\d+)?")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 #: How far down a table may begin, and how many rows its header may have.
 TOP, DEEPEST = 200, 4
+#: Pairs of names and values above a table that is as narrow as they are.
+PAIRS = 15
 
 
 def locate(rows: Sequence[Cells], width: int, read: Read) -> tuple[tuple[int, ...], int, float]:
@@ -81,15 +83,40 @@ def _cornered(rows: Sequence[Cells], at: int, width: int) -> bool:
     return width > 3 or not _has_header(rows, at + 1, width)[0]
 
 
+def _numbered(rows: Sequence[Cells], at: int, width: int) -> bool:
+    """Whether the columns are numbered, as pandas does it without names."""
+    start = {"0": 0, "1": 1}.get(rows[at][0].strip())
+    if start is None or width < 3 + 2 * start or len(rows) < at + 3:
+        return False
+    counted = [str(number) for number in range(start, start + width)]
+    return [cell.strip() for cell in rows[at]] == counted and any(
+        "." in cell for cells in rows[at + 1 : at + 50] for cell in cells
+    )
+
+
 def _below_title(rows: Sequence[Cells], at: int, width: int) -> int:
-    """A wide line with a blank one below is a title when names stand under the gap."""
-    below = next((n for n in range(at + 1, len(rows)) if any(c.strip() for c in rows[n])), at)
-    if below <= at + 1 or below + 1 >= len(rows):
-        return at
-    body = [cells for cells in rows[below + 1 : below + 50] if len(cells) == width]
-    typed = any(_column_kind(body, column) in ("n", "d", "o") for column in range(width))
-    names = len(rows[below]) == width and all(shape(cell) == "t" for cell in rows[below])
-    return below if names and typed else at
+    """A wide line, or pairs of names and values, are titles when names of typed columns stand
+    further down, below a gap or a lone cell.
+    """
+    for below in range(at + 1, min(len(rows) - 1, at + 1 + PAIRS)):
+        parted = below > at + 1 and len(trim(rows[below - 1])) < min(2, width)
+        if parted and _names_typed(rows, below, width, other_than=rows[at + 1 : below]):
+            return below
+        if len(_filled(rows[below])) > 2:
+            break
+    return at
+
+
+def _names_typed(
+    rows: Sequence[Cells], at: int, width: int, *, other_than: Sequence[Cells]
+) -> bool:
+    """Whether a row names columns, one of them of a kind that it has not in the other rows."""
+    if len(rows[at]) != width or any(shape(cell) != "t" for cell in rows[at]):
+        return False
+    body = [cells for cells in rows[at + 1 : at + 50] if len(cells) == width]
+    before = [cells for cells in other_than if len(cells) == width and any(trim(cells))]
+    kinds = ((_column_kind(body, column), _column_kind(before, column)) for column in range(width))
+    return any(kind in ("n", "d", "o") and kind != was for kind, was in kinds)
 
 
 def _are_names(cells: Cells) -> bool:
@@ -106,7 +133,7 @@ def first_filled(rows: Sequence[Cells]) -> int:
 def _has_header(rows: Sequence[Cells], top: int, width: int) -> tuple[bool, float]:
     if top >= len(rows):
         return False, 0.5
-    if _cornered(rows, top, width):
+    if _cornered(rows, top, width) or _numbered(rows, top, width):
         return True, 0.9
     head = rows[top]
     body = [each for each in rows[top + 1 : top + 200] if len(each) == width and each != head]
@@ -160,9 +187,11 @@ def _depth(rows: Sequence[Cells], top: int, width: int) -> int:
         body = [cells for cells in rows[start : top + 200] if len(cells) == width]
         typed = [at for at in range(width) if _column_kind(body, at) in ("n", "d", "o")]
         shapes = [_name_shape(row, at, body) for at in typed]
-        if len(typed) < 2 or shapes.count("t") < max(2, 0.6 * len(typed)):
-            break
         if any(kind in ("n", "d", "o") for kind in shapes) or not any(trim(row)):
+            break
+        # Where every column is typed a text is no value, and one is enough.
+        enough = 1 if len(typed) == width == len(row) > 1 else max(2, 0.6 * len(typed))
+        if shapes.count("t") < enough:
             break
         depth += 1
     return depth
@@ -171,7 +200,8 @@ def _depth(rows: Sequence[Cells], top: int, width: int) -> int:
 def _name_shape(row: Cells, at: int, body: Sequence[Cells]) -> str:
     """The shape of a cell; a code above no codes is a name."""
     cell = row[at].strip() if at < len(row) else ""
-    return "t" if is_code(cell) and _column_kind(body, at) != "o" else shape(cell)
+    alike = any(is_code(cells[at].strip()) for cells in body)
+    return "t" if is_code(cell) and not alike else shape(cell)
 
 
 def is_units(rows: Sequence[Cells], first: int, width: int) -> bool:
@@ -207,7 +237,8 @@ def _names_above(rows: Sequence[Cells], top: int, width: int) -> int | None:
         names = [cell for cell in rows[at] if cell.strip()]
         if any(shape(name) != "t" for name in names):
             continue
-        if len(names) == width - 1 == len(trim(rows[at])) >= 2 and at == top - 1:
+        right_above = at == top - 1 and len(names) >= max(2, width / 2)
+        if right_above and (len(rows[at]) == width or len(names) == len(rows[at]) == width - 1):
             return at
         if len(names) > 1:
             wide = abs(len(rows[at]) - len(rows[top])) <= 1 and len(names) >= 3
@@ -221,7 +252,7 @@ def _merged_above(rows: Sequence[Cells], top: int, bottom: int, width: int) -> i
         above = trim(rows[top - 1])
         if sum(bool(cell.strip()) for cell in above) < 2 or len(above) > width:
             break
-        if any(shape(cell) in ("n", "d", "o") for cell in above):
+        if any(shape(cell) in ("n", "d", "o") and not _YEAR.fullmatch(cell) for cell in above):
             break
         now = columns_of(rows[top:bottom], width)
         joined = columns_of(rows[top - 1 : bottom], width)
@@ -234,75 +265,3 @@ def _merged_above(rows: Sequence[Cells], top: int, bottom: int, width: int) -> i
 def _unnamed(columns: Sequence[str]) -> int:
     names = [name for name in columns if name.strip()]
     return len(columns) - len(set(names))
-
-
-def columns_of(header: Sequence[Cells], width: int) -> tuple[str, ...]:
-    """Header cells as they stand; of several rows joined with a space, merged titles repeated."""
-    if not header:
-        return ("",) * width
-    filled = [
-        _fill(row, width) if at < len(header) - 1 else _pad(row, width)
-        for at, row in enumerate(header)
-    ]
-    if len(filled) == 1:
-        return tuple(filled[0])
-    return tuple(
-        " ".join(part.strip() for part in parts if part.strip())
-        for parts in zip(*filled, strict=True)
-    )
-
-
-def fitted(row: Cells, body: Sequence[Cells], width: int) -> Cells:
-    """Header cells without the one nameless cell too many, or with the one that is missing above
-    a column of row numbers.
-    """
-    cells = trim(row)
-    nameless = [at for at, cell in enumerate(cells) if not cell.strip()]
-    if len(cells) == width + 1 and len(nameless) == 1:
-        return [*cells[: nameless[0]], *cells[nameless[0] + 1 :]]
-    if len(row) == width - 1 and not nameless and _counts(body, width):
-        return ["", *cells]
-    return cells
-
-
-def _counts(body: Sequence[Cells], width: int) -> bool:
-    """Whether the first column numbers the rows, and the last one is no end of the lines."""
-    full = [cells for cells in body if len(cells) == width][:50]
-    first = [cells[0].strip() for cells in full]
-    if not any(cells[-1].strip() for cells in full):
-        return False
-    if len(first) < 2 or not all(each.isdecimal() and len(each) < 10 for each in first):
-        return False
-    start = int(first[0])
-    return start in (0, 1) and [int(each) for each in first] == [*range(start, start + len(first))]
-
-
-def _pad(row: Cells, width: int) -> list[str]:
-    return [*row[:width], *[""] * (width - len(row))]
-
-
-def _fill(row: Cells, width: int) -> list[str]:
-    out, last = [], ""
-    for cell in _pad(row, width):
-        last = cell if cell.strip() else last
-        out.append(last)
-    return out
-
-
-def notes_of(header: tuple[int, ...], columns: tuple[str, ...]) -> list[ReadNote]:
-    if not header:
-        return [ReadNote(code=ReadCode.NO_HEADER, message="the first row is data")]
-    notes, row = [], header[0] + 1
-    if len(header) > 1:
-        message = f"{len(header)} rows joined into one header"
-        notes.append(ReadNote(code=ReadCode.MULTI_ROW_HEADER, message=message, row=row))
-    if empty := sum(not name.strip() for name in columns):
-        message = f"{empty} columns without a name"
-        notes.append(ReadNote(code=ReadCode.EMPTY_HEADER, message=message, count=empty, row=row))
-    counts = Counter(name for name in columns if name.strip())
-    if twice := [name for name, count in counts.items() if count > 1]:
-        message = "columns of one name: " + ", ".join(f"`{name}`" for name in twice[:10])
-        notes.append(
-            ReadNote(code=ReadCode.DUPLICATE_HEADER, message=message, count=len(twice), row=row)
-        )
-    return notes

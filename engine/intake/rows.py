@@ -19,7 +19,7 @@ from engine.intake.table import Region
 from plans.plan import Read
 
 #: Records looked at to find the table, and kept back at the end to find what stands below it.
-HEAD, FOOT = 1_000, 20
+HEAD, FOOT = 1_000, 40
 #: From this width on a record of a single cell is no short row but something else.
 WIDE = 4
 TOO_MANY, TOO_FEW = "too_many_cells", "too_few_cells"

@@ -20,7 +20,7 @@ QUOTE, LF, CR = 34, 10, 13
 #: Bytes looked at at once: what the arrays made of them need stays in the cache.
 BLOCK = 512 << 10
 #: Odd records allowed at the end of a file, where footers and totals stand.
-TAIL = 32
+TAIL = 40
 Bytes = NDArray[np.uint8]
 Places = NDArray[np.intp]
 

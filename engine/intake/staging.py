@@ -68,7 +68,6 @@ def mismatch(message: str) -> SourceError:
 def shard_file(staged: Staged, shard: Shard, fd: int | None = None) -> int:
     """The descriptor of a memory file with exactly the shard's bytes; give `fd` to refill it."""
     target = os.memfd_create("shard") if fd is None else fd
-    os.ftruncate(target, 0)
     os.lseek(target, 0, os.SEEK_SET)
     with staged.path.open("rb") as source:
         offset = shard.start
@@ -77,5 +76,7 @@ def shard_file(staged: Staged, shard: Shard, fd: int | None = None) -> int:
             if not sent:
                 raise mismatch("the staged file is shorter than its index")
             offset += sent
+    # Last, so that the memory of the shard before is used again.
+    os.ftruncate(target, shard.end - shard.start)
     os.lseek(target, 0, os.SEEK_SET)
     return target

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engine.intake import header as headers
+from engine.intake import names as naming
 from engine.intake.cells import Cells, shape, trim
 from engine.intake.source import Choice, ReadCode, ReadNote
 from plans.plan import Read
@@ -16,9 +17,10 @@ _TOTAL = re.compile(
 
 _REMARK = re.compile(
     r"(?i)\W*(source|sources|note|notes|remark|generated|exported|created|printed|report|page|end of"
-    r"|copyright|legend|quelle|stand|hinweis|anmerkung|fuente|nota)\b|\s*[*\u00a9(]"
+    r"|copyright|legend|quelle|stand|hinweis|anmerkung|fuente|nota)\b|\s*[*\u00a9(]|\s*[_=-]{5,}\s*$|\x1a"
 )
-
+#: What numbers a footnote.
+_NOTE = re.compile(r"[(\[]?(?:\d{1,2}|[a-z]|\*+)[.):\]]?|\W*")
 
 FEW = 20
 
@@ -39,6 +41,7 @@ class Region:
 
 def find(rows: Sequence[Cells], read: Read, *, above: int = 0) -> Region:
     """The region of the table among the first records of a file or sheet, `above` of them gone."""
+    rows = _uncommented(rows)
     end = None if read.last_row or read.header_row or read.first_row else _other_table(rows)
     rows = rows[:end]
     width = _width(rows)
@@ -54,9 +57,9 @@ def find(rows: Sequence[Cells], read: Read, *, above: int = 0) -> Region:
             ReadNote(code=ReadCode.UNITS_ROW, message="a row of units", row=above + first + 1)
         )
         first += 1
-    names = [headers.fitted(rows[at], rows[first:], width) for at in header]
+    names = [naming.fitted(rows[at], rows[first:], width) for at in header]
     width = max([width, *map(len, names)])
-    columns = headers.columns_of(names, width)
+    columns = naming.columns_of(names, width)
     choice = Choice(
         what="header",
         value=",".join(str(above + at + 1) for at in header) or "none",
@@ -74,8 +77,18 @@ def find(rows: Sequence[Cells], read: Read, *, above: int = 0) -> Region:
         end=end,
         above=above,
         choices=(choice,),
-        notes=(*notes, *headers.notes_of(header, columns)),
+        notes=(*notes, *naming.notes_of(header, columns)),
     )
+
+
+def _uncommented(rows: Sequence[Cells]) -> Sequence[Cells]:
+    """With a block of comments at the top left blank; its last line may be the names."""
+    count = next((at for at, cells in enumerate(rows) if cells[0].lstrip()[:1] != "#"), 0)
+    if not 0 < count < len(rows) or len(rows[count]) == 1:
+        return rows
+    if len(rows[count - 1]) == len(rows[count]):
+        count -= 1
+    return [*([""] for _ in range(count)), *rows[count:]]
 
 
 def narrowed(region: Region, rows: Sequence[Cells]) -> Region:
@@ -88,15 +101,14 @@ def footer(rows: Sequence[tuple[int, Cells]], width: int) -> int:
     """How many of the last records (row number and cells, none blank) stand below the table."""
     if width < 2:
         return 0
-    count = 0
-    first = Counter(shape(cells[0]) for _, cells in rows if len(cells) == width)
-    usual = max(first, key=lambda kind: first[kind], default="")
+    count, kinds = 0, _kinds([cells for _, cells in rows], width)
     for at in range(len(rows) - 1, 0, -1):
-        cells, gap = rows[at][1], _gap_above(rows, at)
+        cells, gap = rows[at][1], _gap_above(rows, at, kinds)
         filled = [cell for cell in cells if cell.strip()]
-        if not gap and len(filled) == 1 and "t" != shape(cells[0]) == usual:
+        if not gap and len(filled) == 1 and "t" != shape(cells[0]) == kinds[0]:
             break  # A row that was cut short.
-        if not filled or _below_table(cells, filled, width, gap=gap):
+        prose = gap and _is_prose(cells, kinds)
+        if not filled or prose or _below_table(cells, filled, width, gap=gap):
             count = len(rows) - at
         # A lone word below a gap may be a poor row: it goes only with a footer above it.
         elif len(filled) > 1 or not gap:
@@ -104,13 +116,28 @@ def footer(rows: Sequence[tuple[int, Cells]], width: int) -> int:
     return count
 
 
-def _gap_above(rows: Sequence[tuple[int, Cells]], at: int) -> bool:
-    """Whether blank rows part this row, and lone cells right above it, from the table."""
+def _kinds(rows: Sequence[Cells], width: int) -> list[str]:
+    """The commonest shape of each column, by the rows that are whole."""
+    full = [cells for cells in rows if len(cells) == width]
+    counts = (Counter(shape(cells[at]) for cells in full) for at in range(width))
+    return [max(count, key=lambda kind: count[kind], default="") for count in counts]
+
+
+def _is_prose(cells: Cells, kinds: Sequence[str]) -> bool:
+    """A remark that the delimiter cut: too short, and text where numbers or dates belong."""
+    typed = [at for at, kind in enumerate(kinds) if kind in ("n", "d") and at < len(cells)]
+    found = [shape(cells[at]) for at in typed]
+    return len(cells) < len(kinds) and "t" in found and not {*found} & {"n", "d"}
+
+
+def _gap_above(rows: Sequence[tuple[int, Cells]], at: int, kinds: Sequence[str]) -> bool:
+    """Whether blank rows part this row, and lone cells or prose right above it, from the table."""
     while at > 0:
         if rows[at][0] > rows[at - 1][0] + 1:
             return True
         at -= 1
-        if sum(bool(cell.strip()) for cell in rows[at][1]) > 1:
+        cells = rows[at][1]
+        if sum(bool(cell.strip()) for cell in cells) > 1 and not _is_prose(cells, kinds):
             return False
     return False
 
@@ -120,7 +147,7 @@ def _below_table(cells: Cells, filled: Sequence[str], width: int, *, gap: bool) 
     if _TOTAL.match(filled[0]) and len(filled) < max(2, 0.8 * width):
         return True
     if len(filled) > 1:
-        return False
+        return len(cells) == 2 < width - 2 and _NOTE.fullmatch(cells[0].strip()) is not None
     unpadded = len(cells) < width and width > 2
     bare_sum = gap and width > 3 and shape(filled[0].strip()) == "n"
     return unpadded or bare_sum or _is_remark(cells[0], gap=gap)
@@ -175,7 +202,7 @@ def _other_table(rows: Sequence[Cells]) -> int | None:
     """
     start = headers.first_filled(rows)
     above: Counter[int] = Counter()
-    last = start
+    last, filled = start, 0
     for at in range(start, len(rows) - 1):
         cells = rows[at]
         if not trim(cells):
@@ -187,7 +214,7 @@ def _other_table(rows: Sequence[Cells]) -> int | None:
             break
         usual, count = above.most_common(1)[0] if above else (len(cells), 0)
         # Pairs of names and values above a wider table are what is called a preamble.
-        pairs = usual == 2 < len(cells) and count < FEW
+        pairs = filled == 2 < len(cells) and count < FEW
         if len(cells) != usual and not pairs and count >= 3 and above[len(cells)] <= 0.1 * count:
             below = {len(each) for each in rows[at : at + 20]}
             header = len(trim(cells)) > 1 and _all_text(cells)
@@ -195,6 +222,7 @@ def _other_table(rows: Sequence[Cells]) -> int | None:
                 return at
         if len(trim(cells)) > 1:
             above[len(cells)] += 1
+            filled = max(filled, len(trim(cells)))
     return None
 
 

@@ -59,6 +59,26 @@ CASES = {
         3,
     ),
     "comments as long as the table": ("# one\n# two\nname,age\nJo,5\n# more\nMi,6\n", (3,), 4),
+    "long comments": ("# one, two\n" * 30 + "name,age,day\n" + ROWS, (31,), 32),
+    "names as the last comment": ("# made by x\n#name,age,day\n" + ROWS, (2,), 3),
+    "a title with a comma and lone lines": (
+        "Ages, all\nUnit: years\nBase: 2020\nYear,Value\n1880,-0.1\n1881,0.2\n1882,0.3\n", (4,), 5,
+    ),
+    "pairs as narrow as the table": (
+        "Model,X20\nRate,5\nMode,Y\n,\nTime,Volt\n" + "0.1,0.4\n0.2,0.8\n0.3,0.1\n", (5,), 6,
+    ),
+    "pairs with an end of line": (
+        "Account,DE12,\n\nFrom,1.1.20,\nTo,1.3.20,\nSum,9,\n\nday,text,who,sum,\n"
+        + "1.1.20,rent,Jo,5,\n2.1.20,pay,Mi,6,\n3.1.20,fee,Zo,7,\n", (7,), 8,
+    ),
+    "a unit under one of two typed columns": (
+        "Day,People\n,Number\n1.1.1950,50958125\n1.1.1951,51434777\n1.1.1952,51863761\n", (1, 2), 3,
+    ),
+    "numbered by pandas": ("0,1,2\n0.1,1.5,3.1\n0.2,1.6,4.2\n0.3,1.7,5.5\n", (1,), 2),
+    "merged years above": (
+        "Region,2019,,2020,\n,men,women,men,women\nN,1,2,3,4\nS,5,6,7,8\nE,2,3,4,5\n", (1, 2), 3,
+    ),
+    "a name is missing": ("id,,age\n1101,Jo,30\n1102,Mi,26\n", (1,), 2),
     "text without header": ("a@x.example,Anna\nb@x.example,Bert\nc@x.example,Cleo\n", (), 1),
 }  # fmt: skip
 
@@ -82,6 +102,11 @@ def test_a_nameless_header_cell_too_many_is_left_out() -> None:
 def test_a_column_of_row_numbers_may_lack_its_name() -> None:
     region = find("name,age\n1,Jo,5\n2,Mi,6\n3,Zo,7\n")
     assert (region.columns, region.first) == (("", "name", "age"), 1)
+
+
+def test_row_names_may_lack_their_name_as_r_writes_them() -> None:
+    text = "mpg,cyl\nMazda,21,6\nDatsun,22.8,4\nHornet,21.4,6\n"
+    assert find(text).columns == ("", "mpg", "cyl")
 
 
 def test_the_delimiter_at_the_end_of_each_line_is_no_unnamed_first_column() -> None:
@@ -113,6 +138,18 @@ def test_footers_are_told_from_rows(last: list[str], count: int) -> None:
 def test_a_row_that_was_cut_short_is_no_footer() -> None:
     assert table.footer([(2, ["1", "2", "3"]), (3, ["4", "5", "6"]), (4, ["7"])], 3) == 0
     assert table.footer([(2, ["1", "2", "3"]), (3, ["4", "5", "6"]), (4, ["end"])], 3) == 1
+
+
+def test_remarks_that_hold_the_delimiter_are_no_rows() -> None:
+    body = [(n, ["North", "10", "20", "30", "40"]) for n in range(2, 6)]
+    notes = [
+        ["Notes"],
+        ["1.", "rounded"],
+        ["2. see method", " section 4", " for details"],
+        ["-----"],
+    ]
+    rows = [*body, *((7 + at, cells) for at, cells in enumerate(notes))]
+    assert table.footer(rows, 5) == 4
 
 
 def test_a_lone_cell_below_a_gap_is_a_footer() -> None:

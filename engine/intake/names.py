@@ -1,0 +1,81 @@
+"""What the columns are called by the rows that name them, and what is odd about that."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from engine.intake.cells import Cells, shape, trim
+from engine.intake.source import ReadCode, ReadNote
+
+
+def columns_of(header: Sequence[Cells], width: int) -> tuple[str, ...]:
+    """Header cells as they stand; of several rows joined with a space, merged titles repeated."""
+    if not header:
+        return ("",) * width
+    filled = [
+        _fill(row, width) if at < len(header) - 1 else _pad(row, width)
+        for at, row in enumerate(header)
+    ]
+    if len(filled) == 1:
+        return tuple(filled[0])
+    return tuple(
+        " ".join(part.strip() for part in parts if part.strip())
+        for parts in zip(*filled, strict=True)
+    )
+
+
+def fitted(row: Cells, body: Sequence[Cells], width: int) -> Cells:
+    """Header cells without the one nameless cell too many, or with the one that is missing above
+    row numbers or row names.
+    """
+    cells = trim(row)
+    nameless = [at for at, cell in enumerate(cells) if not cell.strip()]
+    if len(cells) == width + 1 and len(nameless) == 1:
+        return [*cells[: nameless[0]], *cells[nameless[0] + 1 :]]
+    if len(row) == width - 1 and not nameless and _rows_named(body, width):
+        return ["", *cells]
+    return cells
+
+
+def _rows_named(body: Sequence[Cells], width: int) -> bool:
+    """Whether the first column counts or names the rows, and the last one is no end of lines."""
+    full = [cells for cells in body if len(cells) == width][:50]
+    first = [cells[0].strip() for cells in full]
+    if len(first) < 2 or not all(cells[-1].strip() for cells in full):
+        return False
+    if all(shape(each) == "t" for each in first):
+        return len(set(first)) == len(first) and len(full) == len(body[:50])
+    if not all(each.isdecimal() and len(each) < 10 for each in first):
+        return False
+    start = int(first[0])
+    return start in (0, 1) and [int(each) for each in first] == [*range(start, start + len(first))]
+
+
+def _pad(row: Cells, width: int) -> list[str]:
+    return [*row[:width], *[""] * (width - len(row))]
+
+
+def _fill(row: Cells, width: int) -> list[str]:
+    out, last = [], ""
+    for cell in _pad(row, width):
+        last = cell if cell.strip() else last
+        out.append(last)
+    return out
+
+
+def notes_of(header: tuple[int, ...], columns: tuple[str, ...]) -> list[ReadNote]:
+    if not header:
+        return [ReadNote(code=ReadCode.NO_HEADER, message="the first row is data")]
+    notes, row = [], header[0] + 1
+    if len(header) > 1:
+        message = f"{len(header)} rows joined into one header"
+        notes.append(ReadNote(code=ReadCode.MULTI_ROW_HEADER, message=message, row=row))
+    if empty := sum(not name.strip() for name in columns):
+        message = f"{empty} columns without a name"
+        notes.append(ReadNote(code=ReadCode.EMPTY_HEADER, message=message, count=empty, row=row))
+    counts = Counter(name for name in columns if name.strip())
+    if twice := [name for name, count in counts.items() if count > 1]:
+        message = "columns of one name: " + ", ".join(f"`{name}`" for name in twice[:10])
+        notes.append(
+            ReadNote(code=ReadCode.DUPLICATE_HEADER, message=message, count=len(twice), row=row)
+        )
+    return notes
