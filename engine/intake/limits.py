@@ -15,5 +15,6 @@ class IntakeLimits:
     cells: int = 50_000_000  #: rows x columns of one workbook sheet
     sheet_bytes: int = 2 << 30  #: inflated bytes of one workbook
     document: int = 512 << 20  #: bytes of a JSON document that has to be held whole
+    beside: int = 50_000  #: rows of tables side by side, held at once; more are one table
     broken: int = 100_000  #: broken rows kept with their text
     shard: int = 96 << 20

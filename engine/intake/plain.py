@@ -7,7 +7,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from engine.intake import encoding, table, turned
+from engine.intake import beside, encoding, table, turned
 from engine.intake.encoding import Encoding
 from engine.intake.parse import Dialect, Record, parse
 from engine.intake.rows import HEAD, Reading, blank, check, shown, source, units_between
@@ -28,6 +28,8 @@ def stage_plain(
     cells = [each.cells for each in records]
     if turned.lies(cells, reading.read.transposed):
         raise NotPlain("a table on its side")
+    if beside.spans(cells, reading.read):
+        raise NotPlain("tables side by side")
     region = table.find(cells, reading.read)
     reading = shown(reading, cells, region)
     check(region, [each.problem for each in records], reading)

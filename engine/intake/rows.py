@@ -7,7 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from engine.errors import SourceCode
-from engine.intake import table, turned, views
+from engine.intake import beside, table, turned, views
 from engine.intake.cells import Cells
 from engine.intake.formats import File
 from engine.intake.limits import IntakeLimits
@@ -118,7 +118,20 @@ def stage_rows(
 
 
 def stage_tables(records: Iterator[Record], reading: Reading) -> Iterator[Staged]:
-    """Every table among the records, one below the other; one that lies on its side is turned."""
+    """Every table among the records, beside or below each other; one on its side is turned."""
+    head = list(islice(records, HEAD))
+    spans = beside.spans([each.cells for each in head], reading.read)
+    if spans:
+        head += islice(records, reading.limits.beside)
+    if not spans or len(head) > reading.limits.beside:
+        yield from _stage_below(chain(head, records), reading)
+        return
+    for span in spans:
+        notes = (*reading.notes, beside.note(span, spans))
+        yield from _stage_below(beside.cut(head, span), replace(reading, notes=notes))
+
+
+def _stage_below(records: Iterator[Record], reading: Reading) -> Iterator[Staged]:
     reading, left = _upright(records, reading)
     staged, rest = stage_rows(left, reading)
     yield staged

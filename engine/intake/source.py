@@ -46,7 +46,7 @@ class ReadCode(StrEnum):
     MERGED = "merged_cells"  #: merged areas; the value stands in their first cell
     UNSURE = "unsure_reading"  #: another way to read the file is nearly as likely
     SLOW_PATH = "careful_reading"  #: the file needed the slow, careful reader
-    OTHER_TABLE = "other_table_in_file"  #: another table below, staged as one of its own
+    OTHER_TABLE = "other_table_in_file"  #: another table below or beside, staged by itself
     TRANSPOSED = "transposed_table"  #: names down the first column; rows are the file's columns
     WRONG_EXTENSION = "wrong_extension"  #: the content is another format than the name says
 
