@@ -150,3 +150,16 @@ def uploaded(client: httpx.Client, company_id: str, content: bytes, *, name: str
     )
     assert answer.status_code == 200, answer.text
     return str(told["upload_ref"])
+
+
+def start(client: httpx.Client, company_id: str, content: bytes, **said: Any) -> dict[str, Any]:
+    """A run over the uploaded file."""
+    upload = uploaded(client, company_id, content, name="contacts.csv")
+    body = {"files": [{"upload_ref": upload}], **said}
+    return post(client, f"/v1/companies/{company_id}/imports", body)
+
+
+def imported(client: httpx.Client, company_id: str, content: bytes, **said: Any) -> dict[str, Any]:
+    """The run over the uploaded file, when it has ended or waits."""
+    run = start(client, company_id, content, **said)
+    return dict(client.get(run["poll_url"], headers={"Prefer": "wait=60"}).json())
