@@ -10,10 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from receivers import http_endpoint
+from receivers import http_endpoint, tcp_door
 from serving import Deployment, company, deployment, planned, post, uploaded
+from stored import fill
 
 from api import logs
+from engine.ids import Kind, new_id
 from engine.outbound import Outbound
 from engine.settings import Settings
 from engine.store import keys
@@ -138,3 +140,115 @@ def deliver(there: Deployment, policy: Outbound) -> None:
     while sender.step():
         pass
     sender.stop()
+
+
+#: What opens a destination of each kind, and no pattern could tell from other text.
+OPENS = {
+    "postgresql": "canary-of-postgresql",
+    "http": "whsec_" + base64.b64encode(b"canary-of-http-endpoints").decode(),
+    "s3": "canary-of-the-bucket",
+}
+
+
+def test_credentials_of_destinations_are_nowhere_afterwards(
+    tmp_path: Path, log: io.StringIO, monkeypatch: pytest.MonkeyPatch, postgresql: str
+) -> None:
+    """Taken, wrong, refused by the other side, repeated by a fault: PostgreSQL, HTTP, S3 (S35)."""
+    echo = (500, {}, {"error": " ".join(OPENS.values())})
+    with http_endpoint(lambda _: echo) as endpoint, tcp_door(door(postgresql)) as port:
+        ports = f"{urlsplit(endpoint.url).port},{port}"
+        with deployment(
+            tmp_path, outbound_http=True, outbound_cidrs="127.0.0.0/8,::1/128",
+            outbound_ports=ports, poll_seconds=0.05, **GIVEN,
+        ) as there:  # fmt: skip
+            client = there.client()
+            planned(client)
+            made = company(client)
+            fill(there, made, tmp_path / "in", run=new_id(Kind.RUN), rows=[{"email": "a@x.io"}])
+            kinds = places(endpoint.url, port)
+            told = sent(client, made["id"], kinds)
+            told += failing(client, made["id"], kinds, monkeypatch)
+            told += [client.get(f"/v1/{path}") for path in ("audit", "events", "destinations")]
+    found = {
+        "log": log.getvalue().encode(),
+        "answers": b"".join(each.content for each in told),
+        **{str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()},
+    }
+
+    assert [
+        (kind, place)
+        for kind, secret in OPENS.items()
+        for place, content in found.items()
+        if secret.encode() in content
+    ] == []
+
+
+def door(url: str) -> str:
+    """The socket file of the PostgreSQL that the tests share."""
+    query = parse_qs(urlsplit(url.format("postgres")).query)
+    return next(str(each) for each in Path(query["host"][0]).glob(".s.PGSQL.*[0-9]"))
+
+
+def places(url: str, port: int) -> list[dict[str, object]]:
+    return [
+        {"kind": "postgresql", "host": "localhost", "port": port, "database": "nowhere",
+         "user": "nobody", "password": OPENS["postgresql"], "sslmode": "disable"},
+        {"kind": "http", "url": url, "secret": OPENS["http"]},
+        {"kind": "s3", "bucket": "b-b", "access_key": "a", "secret_key": OPENS["s3"],
+         "endpoint": url.removesuffix("/rows")},
+    ]  # fmt: skip
+
+
+def sent(client: httpx.Client, home: str, kinds: list[dict[str, object]]) -> list[httpx.Response]:
+    """Each destination made, made wrongly, replaced, shown, and delivered to without success."""
+    answers = []
+    for each in kinds:
+        wrong = {name: OPENS[str(each["kind"])] for name in ("endpoint", "host", "url", "colour")}
+        for body in (each, {**each, **wrong}, {**each, "secret": 7}, {**each, "kind": "x"}):
+            made = client.post("/v1/destinations", json={"name": each["kind"], "destination": body})
+            answers.append(made)
+        to = f"/v1/destinations/{answers[-4].json()['id']}"
+        answers += [client.put(to, json={"destination": each}), client.get(to)]
+        body = {"destination": each["kind"]}
+        path = f"/v1/companies/{home}/deliveries"
+        run = post(client, path, body, **{"Idempotency-Key": str(each["kind"])})
+        ended = over(client, f"{path}/{run['id']}")
+        assert ended.json()["status"] == "failed", ended.text
+        answers += [ended, client.get(f"{path}/{run['id']}/results")]
+    assert {each.status_code for each in answers} == {200, 201, 400}
+    return answers
+
+
+def over(client: httpx.Client, url: str) -> httpx.Response:
+    """The delivery once it has ended."""
+    answer = client.get(url)
+    while answer.json()["status"] in ("queued", "running"):
+        answer = client.get(url, headers={"Prefer": "wait=20"})
+    return answer
+
+
+def failing(
+    client: httpx.Client,
+    home: str,
+    kinds: list[dict[str, object]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> list[httpx.Response]:
+    """Faults of our own that repeat all they were given, in a request and in a delivery."""
+
+    def fail(*given: object, **named: object) -> None:
+        raise RuntimeError(repr((given, named)))
+
+    path = f"/v1/companies/{home}/deliveries"
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.store.destinations.add", fail)
+        answers = [
+            client.post("/v1/destinations", json={"name": "b", "destination": each})
+            for each in kinds
+        ]
+        patch.setattr("psycopg.connect", fail)
+        run = post(client, path, {"destination": "postgresql"})
+        answers.append(over(client, f"{path}/{run['id']}"))
+    told = answers[-1].json()
+    assert [each.status_code for each in answers] == [500, 500, 500, 200]
+    assert (told["status"], told["error_code"]) == ("failed", "internal_error")
+    return answers
