@@ -108,7 +108,10 @@ def revoke_key(key: str, partner: str) -> None:
 @click.argument("key")
 @of_partner
 def sign_in(key: str, partner: str) -> None:
-    """Print a link that signs a person in to the console as this key, once, within 15 minutes."""
+    """Print a link that signs a person in to the console as this key, once, within 15 minutes.
+
+    It begins with REKNIT_PUBLIC_URL, which must be the server's address.
+    """
     from api.console.sessions import sign_in_link
     from engine.settings import load_secrets
     from engine.store import audit, keys
@@ -140,17 +143,24 @@ def list_companies(partner: str) -> None:
 @companies_group.command("add")
 @click.argument("name")
 @click.option("--source", required=True, help="Name of the source its data comes from.")
-@click.option("--template", "templates", multiple=True, required=True)
+@click.option("--template", "templates", multiple=True, help="Not needed with a stored plan.")
 @click.option("--external-id", default=None)
 @of_partner
 def add_company(
     name: str, source: str, templates: Sequence[str], external_id: str | None, partner: str
 ) -> None:
     """Provision a company; an unknown source is made."""
-    from engine.store import companies, sources
+    from engine.store import companies, plans, sources
 
     with transaction() as c:
         known = sources.named(c, partner, source) or sources.add(c, partner, name=source)
+        plan = plans.of_source(c, partner, known.id)
+        if plan and not templates:
+            number = plan.published or plan.latest
+            version = plans.version(c, partner, plan.id, number=number).version
+            templates = [each.template for each in version.templates]
+        if not templates:
+            raise click.UsageError(f"source {source!r} has no plan yet: name its --template")
         made = companies.add(
             c, partner, name=name, source=known.id, templates=templates, external_id=external_id
         )

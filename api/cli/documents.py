@@ -35,22 +35,24 @@ def read_plan(name: str) -> Plan:
     return library.plan(_shipped(name, "plan", library.plans()))
 
 
-def read_version(name: str, templates: tuple[str, ...]) -> PlanVersion:
-    """A plan with the templates it needs: given ones, files beside it, then the library's."""
+def read_version(
+    name: str, templates: tuple[str, ...], *, known: Sequence[Template] = ()
+) -> PlanVersion:
+    """A plan with the templates it needs: given, its own, stored, beside it, then the library's."""
     from plans import library
 
     plan = read_plan(name)
-    known = {each.template: each for each in map(read_template, templates)}
-    known |= {each.template: each for each in plan.templates}
+    given = (*known, *map(read_template, templates), *plan.templates)
+    found = {each.template: each for each in given}
     for sheet in plan.sheets:
-        if sheet.template in known:
+        if sheet.template in found:
             continue
         beside = Path(name).parent / f"{sheet.template}.yaml"
         if Path(name).is_file() and beside.is_file():
-            known[sheet.template] = read_template(str(beside))
+            found[sheet.template] = read_template(str(beside))
         elif sheet.template in library.templates():
-            known[sheet.template] = library.template(sheet.template)
-    return first_version(plan, tuple(known.values()))
+            found[sheet.template] = library.template(sheet.template)
+    return first_version(plan, tuple(found.values()))
 
 
 def _text(name: str) -> str:

@@ -19,6 +19,7 @@ EXITS: tuple[tuple[type[Exception], int], ...] = (
     (engine.NotFound, 6),
     (engine.Expired, 6),
     (engine.SelectionInvalid, 2),
+    (engine.DecisionInvalid, 2),
     (engine.Conflict, 3),
     (engine.EngineError, 1),
     (plans.PlanError, 2),

@@ -148,6 +148,8 @@ def _told(work: "Work", run: "Run", seconds: float) -> None:
     for sheet, counts in there.rows.items():
         click.echo(f"{sheet}: " + ", ".join(f"{n:,} {name}" for name, n in counts.items() if n))
     code = {"needs_attention": NEEDS_ATTENTION, "failed": RUN_FAILED}.get(there.status, 0)
+    if code == NEEDS_ATTENTION:
+        click.echo(f"See what it asks by: reknit runs review {there.id}")
     raise SystemExit(code)
 
 

@@ -1,6 +1,6 @@
 """Runs without a server: `run`, `check`, `decide`. Everything of a run lies in one folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -68,7 +68,7 @@ def run(files: tuple[Path, ...], out: Path, as_json: bool, quiet: bool, **said: 
             files,
             out,
             policy=_policy(said),
-            mapping=_pairs(said["maps"]),
+            mapping=pairs(said["maps"]),
             read=_read(said["reads"]),
             safe=said["safe"],
             progress=progress,
@@ -95,7 +95,7 @@ def decide(out: Path, as_json: bool, quiet: bool, **said: Any) -> None:
         done = folder.decide(
             out,
             verdict=verdict,
-            answers=_pairs(said["answers"]),
+            answers=pairs(said["answers"]),
             without=said["without"],
             reason=said["reason"],
             progress=progress,
@@ -120,7 +120,7 @@ def check(files: tuple[Path, ...], as_json: bool, quiet: bool, **said: Any) -> N
         tables, inputs = folder.look(
             version,
             files,
-            mapping=_pairs(said["maps"]),
+            mapping=pairs(said["maps"]),
             read=_read(said["reads"]),
             progress=progress,
         )
@@ -164,13 +164,13 @@ def _policy(said: dict[str, Any]) -> Any:
     )
 
 
-def _read(pairs: tuple[str, ...]) -> Any:
+def _read(said: tuple[str, ...]) -> Any:
     from pydantic import ValidationError
 
     from plans.plan import Read
 
     try:
-        return Read.model_validate_strings(_pairs(pairs))
+        return Read.model_validate_strings(pairs(said))
     except ValidationError as error:
         first = error.errors()[0]
         raise click.UsageError(
@@ -178,12 +178,13 @@ def _read(pairs: tuple[str, ...]) -> Any:
         ) from None
 
 
-def _pairs(said: tuple[str, ...]) -> dict[str, str]:
-    pairs = [each.partition("=") for each in said]
-    for name, equals, _ in pairs:
+def pairs(said: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE as said on the command line."""
+    found = [each.partition("=") for each in said]
+    for name, equals, _ in found:
         if not equals:
             raise click.UsageError(f"{name!r} should look like NAME=VALUE")
-    return {name: value for name, _, value in pairs}
+    return {name: value for name, _, value in found}
 
 
 def _verdict(said: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from api.cli import accounts, deliveries, exports, imports, runs
+from api.cli import accounts, deliveries, exports, imports, plans, runs
 
 if TYPE_CHECKING:
     from engine.settings import Settings
@@ -177,5 +177,5 @@ def register(root: click.Group) -> None:
     """Add the commands of this module, and those over the stored records."""
     for command in (worker, migrate, doctor):
         root.add_command(command)
-    for module in (accounts, runs, imports, exports, deliveries):
+    for module in (accounts, plans, runs, imports, exports, deliveries):
         module.register(root)

@@ -1,4 +1,4 @@
-"""`reknit runs|plans`: look at imports, decide, publish and roll back."""
+"""`reknit runs`: look at imports, decide, cancel."""
 
 import json
 from collections.abc import Sequence
@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from api.cli.evidence import evidence
-from api.cli.replays import replay_plan
+from api.cli.local import pairs
 from api.cli.state import ACTOR, of_partner, opened, transaction
 
 if TYPE_CHECKING:
+    import sqlalchemy
+
     from engine.model import Run
+    from engine.proposal import Proposal
+
+STATUSES = ("queued", "running", "needs_attention", "completed", "failed", "canceled")
 
 
 @click.group("runs")
@@ -21,7 +26,7 @@ def runs_group() -> None:
 
 
 @runs_group.command("list")
-@click.option("--status", multiple=True)
+@click.option("--status", multiple=True, type=click.Choice(STATUSES))
 @click.option("--company", default=None)
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="As JSON lines.")
@@ -69,6 +74,22 @@ def show_run(run: str, partner: str) -> None:
     click.echo(json.dumps(told, indent=2, ensure_ascii=False))
 
 
+@runs_group.command("review")
+@click.argument("run")
+@of_partner
+def review_run(run: str, partner: str) -> None:
+    """What RUN asks and proposes, and how to decide."""
+    from api.cli import show
+    from engine.store import runs
+
+    with transaction() as c:
+        runs.get(c, partner, run)
+        found = _open(c, partner, run)
+    approve = f"reknit runs approve {run}"
+    refuse = f"reknit runs reject {run} [--take-valid]"
+    show.review(found, accept=approve, answer=approve, refuse=refuse)
+
+
 @runs_group.command("approve")
 @click.argument("run")
 @click.option("--answer", "answers", multiple=True, metavar="QUESTION=OPTION")
@@ -81,8 +102,7 @@ def approve_run(
 ) -> None:
     """Accept the proposed revision, with answers to its questions."""
     verdict = "answer" if answers else "accept"
-    given = dict(each.partition("=")[::2] for each in answers)
-    _decide(run, partner, verdict=verdict, answers=given, without=without, reason=reason,
+    _decide(run, partner, verdict=verdict, answers=pairs(answers), without=without, reason=reason,
             width=width)  # fmt: skip
 
 
@@ -110,66 +130,16 @@ def cancel_run(run: str, partner: str) -> None:
     click.echo(line(there))
 
 
-@click.group("plans")
-def plans_group() -> None:
-    """Stored plans."""
-
-
-@plans_group.command("list")
-@of_partner
-def list_plans(partner: str) -> None:
-    """Plans of sources, and companies' own."""
-    from engine.store import plans
-
-    with transaction() as c:
-        for each in plans.page(c, partner, limit=200):
-            owner = each.company or each.source
-            used = f"published {each.published}" if each.published else "draft"
-            click.echo(f"{each.id}  {owner}  {each.name}  {used}, latest {each.latest}")
-
-
-@plans_group.command("publish")
-@click.argument("plan")
-@click.option("--version", "number", type=int, required=True)
-@click.option("--reason", default="")
-@of_partner
-def publish_plan(plan: str, number: int, reason: str, partner: str) -> None:
-    """Imports use that version from now on."""
-    from engine.store import audit, plans
-
-    with transaction() as c:
-        made = plans.publish(c, partner, plan, number, actor=ACTOR, reason=reason)
-        audit.append(c, partner, actor=ACTOR, action="plan.published", target=plan)
-    click.echo(f"{plan} uses version {made.published}")
-
-
-@plans_group.command("rollback")
-@click.argument("plan")
-@click.option("--reason", default="")
-@of_partner
-def rollback_plan(plan: str, reason: str, partner: str) -> None:
-    """Imports use what was published before."""
-    from engine.store import audit, plans
-
-    with transaction() as c:
-        made = plans.rollback(c, partner, plan, actor=ACTOR, reason=reason)
-        audit.append(c, partner, actor=ACTOR, action="plan.rolled_back", target=plan)
-    click.echo(f"{plan} uses version {made.published}")
-
-
 def _decide(run: str, partner: str, *, width: str = "company", **given: Any) -> None:
-    from engine.errors import Conflict
     from engine.model import Width
     from engine.proposal import Decision, Verdict
-    from engine.store import audit, proposals
+    from engine.store import audit
 
     with opened() as work:
         with work.engine.begin() as c:
-            shown = proposals.open_of(c, partner, run)
-        if shown is None:
-            raise Conflict(f"run {run} waits for no decision")
+            shown = _open(c, partner, run)
         decision = Decision(
-            etag=shown.proposal.etag,
+            etag=shown.etag,
             verdict=Verdict(given["verdict"]),
             answers=given.get("answers", {}),
             without=tuple(given.get("without", ())),
@@ -180,6 +150,16 @@ def _decide(run: str, partner: str, *, width: str = "company", **given: Any) -> 
         with work.engine.begin() as c:
             audit.append(c, partner, actor=ACTOR, action="run.decided", target=run)
     click.echo(line(there))
+
+
+def _open(c: "sqlalchemy.Connection", partner: str, run: str) -> "Proposal":
+    from engine.errors import Conflict
+    from engine.store import proposals
+
+    shown = proposals.open_of(c, partner, run)
+    if shown is None:
+        raise Conflict(f"run {run} waits for no decision")
+    return shown.proposal
 
 
 def line(run: "Run") -> str:
@@ -202,7 +182,5 @@ def _run(run: "Run") -> dict[str, Any]:
 
 def register(root: click.Group) -> None:
     """Add the commands of this module."""
-    plans_group.add_command(replay_plan)
     runs_group.add_command(evidence)
-    for group in (runs_group, plans_group):
-        root.add_command(group)
+    root.add_command(runs_group)

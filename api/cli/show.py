@@ -72,7 +72,9 @@ def run(made: "FolderRun", out: Path, *, as_json: bool) -> None:
     if attempt.advice:
         ledger(asdict(attempt.advice))
     if attempt.proposal:
-        _proposal(attempt.proposal, out)
+        decide = f"reknit decide {out}"
+        refuse = f"{decide} --take-valid | --reject"
+        review(attempt.proposal, accept=f"{decide} --accept", answer=decide, refuse=refuse)
         return
     style = "bold green" if attempt.status == "completed" else "bold red"
     OUT.print(Text(f"{attempt.status}" + (f": {attempt.reason}" if attempt.reason else ""), style))
@@ -173,17 +175,18 @@ def _groups(groups: Sequence[CellGroup]) -> None:
     OUT.print(table)
 
 
-def _proposal(proposal: Proposal, out: Path) -> None:
-    OUT.print(Text("needs_attention", "bold yellow"), Text(proposal.summary))
-    _repairs("Proposed", proposal.repairs)
-    for question in proposal.questions:
+def review(found: Proposal, *, accept: str, answer: str, refuse: str) -> None:
+    """What is asked and proposed, and the commands that decide."""
+    OUT.print(Text("needs_attention", "bold yellow"), Text(found.summary))
+    _repairs("Proposed", found.repairs)
+    for question in found.questions:
         _question(question)
     OUT.print(Text("Decide", "bold"))
-    OUT.print(Text(f"  reknit decide {out} --accept"))
-    if proposal.questions:
-        first = proposal.questions[0]
-        OUT.print(Text(f"  reknit decide {out} --answer {first.id}={first.options[0].id}"))
-    OUT.print(Text(f"  reknit decide {out} --take-valid | --reject"))
+    OUT.print(Text(f"  {accept}"))
+    if found.questions:
+        first = found.questions[0]
+        OUT.print(Text(f"  {answer} --answer {first.id}={first.options[0].id}"))
+    OUT.print(Text(f"  {refuse}"))
 
 
 def _question(question: Question) -> None:

@@ -7,6 +7,8 @@ from click.testing import CliRunner, Result
 from api.cli import root
 from engine.errors import Conflict, NotFound
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def reknit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Command":
@@ -102,3 +104,25 @@ def test_a_run_that_waits_for_nothing_cannot_be_decided(reknit: Command) -> None
     reknit("partners", "add", "A")
     with pytest.raises(Conflict, match="no decision"):
         reknit("runs", "approve", "run_x")
+
+
+def test_a_plan_is_stored_published_and_revised_from_a_file(reknit: Command) -> None:
+    reknit("partners", "add", "A")
+    plan = str(ROOT / "fixtures/crm_contacts/plan.yaml")
+    assert "version 1  published" in reknit("plans", "add", plan, "--source", "crm", "--publish")
+    company = reknit("companies", "add", "B", "--source", "crm").strip()
+    assert company in reknit("companies", "list")
+    assert "version 2" in reknit("plans", "add", plan, "--source", "crm")
+    assert "published 1, latest 2" in reknit("plans", "list")
+    assert "no plan yet" in str(reknit.result("companies", "add", "C", "--source", "x").exception)
+
+
+def test_wrong_words_about_runs_are_refused_by_name(reknit: Command) -> None:
+    reknit("partners", "add", "A")
+    assert "'ended' is not one of" in str(
+        reknit.result("runs", "list", "--status", "ended").exception
+    )
+    told = reknit.result("runs", "approve", "run_x", "--answer", "status").exception
+    assert "NAME=VALUE" in str(told)
+    with pytest.raises(NotFound):
+        reknit("runs", "review", "run_x")
