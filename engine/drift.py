@@ -6,6 +6,7 @@ from enum import StrEnum
 from engine.binding import Binding, Bound, Pass
 from engine.intake.source import Source
 from plans.plan import Mapping, SheetPlan
+from plans.template import Reference
 
 
 class DriftCode(StrEnum):
@@ -22,6 +23,7 @@ class DriftCode(StrEnum):
     FORMAT = "value_format_changed"  #: dates, numbers or booleans are written differently
     VALUE = "value_unknown"  #: a value no map or enum knows
     TYPE = "value_type_changed"  #: values of another kind than the field's
+    UNCHECKED = "reference_unchecked"  #: no row is there yet that a reference could be held against
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +38,19 @@ class Drift:
     found: str | None = None
     count: int = 1
     used: bool = True
+
+
+def unchecked(sheet: str, field: str, at: Reference, *, values: int) -> Drift:
+    """Of so many values nobody can say whether they hold."""
+    return Drift(
+        code=DriftCode.UNCHECKED,
+        sheet=sheet,
+        field=field,
+        expected=f"{at.template}.{at.field}",
+        count=values,
+        message=f"{values} values of {field} were not checked: no row of {at.template} with a "
+        f"{at.field} is there; import {at.template} before, or together",
+    )
 
 
 #: Passes that find the plan's own header or a known alias of it where it is expected.

@@ -177,17 +177,17 @@ def undone(origin: str, ground: Ground, place: Location, *, by: str) -> Undone:
 
 
 def stored(desk: Desk, run: Run, ground: Ground, *, version: PlanVersion) -> Stored:
-    """Files of the values that the plan's references may find in the company's sheets."""
+    """Files of the values that references and lookups may find in the company's sheets."""
     with desk.engine.begin() as c:
         sheets = {each.template: each for each in companies.get(c, run.partner, run.company).sheets}
     found = []
     for number, want in enumerate(each for each in asked(version) if each.template in sheets):
         to = ground.folder / f"stored-{number}.parquet"
-        work = partial(dataset.stored_values, field=want.fields[0], to=to)
-        # A sheet that no run has written to says nothing about what is missing.
+        work = partial(dataset.stored_values, fields=want.fields, to=to)
+        # A sheet without a value says nothing about what is missing.
         with suppress(NotFound):
-            ground.call(_at(run, sheets[want.template], ground), work)
-            found.append((want, to))
+            if ground.call(_at(run, sheets[want.template], ground), work):
+                found.append((want, to))
     return tuple(found)
 
 

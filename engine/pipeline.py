@@ -16,7 +16,7 @@ from engine import sandbox
 from engine.binding import Memory, bind, match
 from engine.binding.score import Model
 from engine.compiler.program import Stored
-from engine.drift import Drift, DriftCode, drifts
+from engine.drift import Drift, DriftCode, drifts, unchecked
 from engine.errors import CompileError
 from engine.execute import Job, execute
 from engine.mapping import Adviser, Suggested, suggest
@@ -78,11 +78,12 @@ class Attempt:
     outcome: Outcome
     proposal: Proposal | None
     advice: Suggested | None = None  #: what a model was asked and said; None when none was asked
+    unchecked: tuple[Drift, ...] = ()  #: references without a row to hold them against
 
     @property
     def drifts(self) -> tuple[Drift, ...]:
         """Every drift of every table."""
-        return tuple(drift for each in self.inputs for drift in each.drifts)
+        return (*(drift for each in self.inputs for drift in each.drifts), *self.unchecked)
 
 
 def attempt(
@@ -141,6 +142,7 @@ def attempt(
         outcome=outcome,
         proposal=_proposal(version, tables, inputs, outcome, found) if waits else None,
         advice=advice,
+        unchecked=_unchecked(version, outcome, request.stored),
     )
 
 
@@ -165,6 +167,20 @@ def _unsure(
         outcome=outcome,
         proposal=proposed(version, asked, inputs=_digests(tables)) if waits else None,
     )
+
+
+def _unchecked(version: PlanVersion, outcome: Outcome, stored: Stored) -> tuple[Drift, ...]:
+    """References to rows that came neither now nor before."""
+    came = {sheet.template for sheet in outcome.sheets}
+    held = {(want.template, want.fields) for want, _ in stored}
+    found: list[Drift] = []
+    for sheet in outcome.sheets:
+        filled = {each.field: each.filled for each in sheet.coverage}
+        for each in version.template(sheet.template).fields:
+            at, values = each.references, filled.get(each.name)
+            if at and values and at.template not in came and (at.template, (at.field,)) not in held:
+                found.append(unchecked(sheet.sheet, each.name, at, values=values))
+    return tuple(found)
 
 
 def _unused(tables: Tables, inputs: Sequence[SheetInput]) -> tuple[int, ...]:

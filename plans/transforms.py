@@ -239,7 +239,9 @@ class Currency(Document):
 
 
 class Lookup(Document):
-    """Replace a value by another column of a row in another sheet of this run (id to name)."""
+    """Replace a value by another column of a row in another sheet (id to name): one of this run's
+    rows, else one that the company's sheet holds.
+    """
 
     op: Literal["lookup"] = "lookup"
     template: Name

@@ -85,7 +85,7 @@ class Wanted:
     fields: tuple[str, ...]
 
 
-#: Parquet files of the values (`key`) that the company's sheets hold.
+#: Parquet files of the values (`key`, `take`) that the company's sheets hold.
 Stored = tuple[tuple[Wanted, Path], ...]
 
 

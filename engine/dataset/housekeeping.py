@@ -1,6 +1,7 @@
 """Keep a sheet small, hand its values to checks, and leave nothing of it behind."""
 
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,17 +34,20 @@ def tidy(sheet: Location, *, keep: timedelta) -> Tidied:
 
 
 def stored_values(
-    sheet: Location, field: str, *, to: Path, threads: int = 2, memory: int = 700 << 20
+    sheet: Location, fields: Sequence[str], *, to: Path, threads: int = 2, memory: int = 700 << 20
 ) -> int:
-    """Write the distinct filled values of a field as the column `key` of a Parquet file; how many."""
+    """Write the different filled values of a field as the column `key` of a Parquet file, those of a
+    second field beside them as `take`; how many rows.
+    """
     table = tables.existing(sheet)
     types = {each.name: each.type for each in tables.table_columns(table)}
-    wanted = Column(name=field, type=types.get(field, "VARCHAR"))
+    wanted = [Column(name=name, type=types.get(name, "VARCHAR")) for name in dict.fromkeys(fields)]
+    told = [f"{ident(name)} AS {as_}" for name, as_ in zip(fields, ("key", "take"), strict=False)]
     with tables.connect(to.parent, tables=[table], threads=threads, memory=memory) as connection:
-        tables.view(connection, table, name="stored", wanted=[wanted])
+        tables.view(connection, table, name="stored", wanted=wanted)
         written = connection.execute(
-            f"COPY (SELECT DISTINCT {ident(field)} AS key FROM stored "
-            f"WHERE {ident(field)} IS NOT NULL) TO {literal(str(to))} (FORMAT parquet)"
+            f"COPY (SELECT DISTINCT {', '.join(told)} FROM stored "
+            f"WHERE {ident(fields[0])} IS NOT NULL) TO {literal(str(to))} (FORMAT parquet)"
         ).fetchall()
     return int(written[0][0])
 

@@ -90,7 +90,7 @@ def match(connection: DuckDBPyConnection, table: Table | None, keys: Sequence[Ke
         "CREATE TEMP TABLE chosen AS SELECT _id, min(_n) AS _n FROM matched GROUP BY _id"
     )
     connection.execute(
-        "CREATE TEMP VIEW fresh AS SELECT * FROM admitted WHERE _n NOT IN (SELECT _n FROM matched)"
+        "CREATE TEMP VIEW fresh AS SELECT * FROM admitted ANTI JOIN matched USING (_n)"
     )
 
 

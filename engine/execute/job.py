@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from engine.compiler.program import Program, Stored, Wanted
 from engine.errors import CompileError
 from engine.intake.source import Shard, Source, Staged
+from plans.transforms import Lookup
 from plans.versions import PlanVersion
 
 
@@ -87,7 +88,7 @@ def ordered(jobs: Sequence[Job]) -> tuple[Job, ...]:
 
 def wanted(job: Job, jobs: Sequence[Job]) -> tuple[Wanted, ...]:
     """What the job asks of other sheets (or itself), as far as the run or the company has them."""
-    there = {each.template for each in jobs} | {want.template for want, _ in job.stored}
+    there, stored = {each.template for each in jobs}, {want for want, _ in job.stored}
     found: dict[Wanted, None] = {}
     for part in job.parts:
         for rule in part.program.across:
@@ -95,15 +96,20 @@ def wanted(job: Job, jobs: Sequence[Job]) -> tuple[Wanted, ...]:
                 found[Wanted(template=rule.parent[0], fields=(rule.parent[1],))] = None
         for taken in part.program.lookups:
             found[Wanted(template=taken.template, fields=(taken.match, taken.take))] = None
-    return tuple(each for each in found if each.template in there)
+    return tuple(each for each in found if each.template in there or each in stored)
 
 
 def asked(version: PlanVersion) -> tuple[Wanted, ...]:
-    """What references look for in rows that may have come with an earlier run."""
-    templates = (version.template(sheet.template) for sheet in version.plan.sheets)
-    references = (field.references for each in templates for field in each.fields)
-    found = (Wanted(template=at.template, fields=(at.field,)) for at in references if at)
-    return tuple(dict.fromkeys(found))
+    """What references and lookups look for in rows that may have come with an earlier run."""
+    found: dict[Wanted, None] = {}
+    for sheet in version.plan.sheets:
+        for field in version.template(sheet.template).fields:
+            if at := field.references:
+                found[Wanted(template=at.template, fields=(at.field,))] = None
+        for step in (each for mapping in sheet.mappings for each in mapping.transforms):
+            if isinstance(step, Lookup):
+                found[Wanted(template=step.template, fields=(step.match, step.take))] = None
+    return tuple(found)
 
 
 def columns(program: Program, names: tuple[str, ...]) -> tuple[str, ...]:

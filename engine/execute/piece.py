@@ -120,7 +120,7 @@ def _offer(db: Database, part: Part, want: Wanted, table: str) -> None:
     names = [f"CAST({each} AS VARCHAR)" for each in columns(part.program, want.fields)]
     take = (*names, "NULL")[1]
     db.run(
-        f"INSERT INTO {table} SELECT DISTINCT {names[0]}, {take} FROM stage"
+        f"INSERT INTO {table} (key, take) SELECT DISTINCT {names[0]}, {take} FROM stage"
         f" WHERE bad = FALSE AND {names[0]} IS NOT NULL"
     )
 

@@ -66,22 +66,26 @@ def execute(
 
 
 def _wants(db: Database, jobs: Sequence[Job]) -> dict[Wanted, str]:
-    """An empty table for everything a sheet asks of another one."""
+    """A table for everything a sheet asks of another one."""
     tables: dict[Wanted, str] = {}
     for want in (each for job in jobs for each in wanted(job, jobs)):
         if want not in tables:
             tables[want] = f"want{len(tables)}"
-            db.run(f"CREATE TABLE {tables[want]} (key VARCHAR, take VARCHAR)")
-            _fill_stored(db, want, jobs[0].stored, table=tables[want])
+            _create(db, want, jobs[0].stored, table=tables[want])
     return tables
 
 
-def _fill_stored(db: Database, want: Wanted, stored: Stored, *, table: str) -> None:
-    """What the company's sheets hold comes before what the run brings."""
+def _create(db: Database, want: Wanted, stored: Stored, *, table: str) -> None:
+    """A table of what the company's sheets hold (`old`), to which the run adds what it brings."""
+    columns = "key VARCHAR, take VARCHAR, old BOOLEAN DEFAULT false"
+    db.run(f"CREATE OR REPLACE TABLE {table} ({columns})")
     for each, path in stored:
         if each == want:
-            values = f"SELECT CAST(key AS VARCHAR) FROM read_parquet({literal(str(path))})"
-            db.run(f"INSERT INTO {table} (key) {values}")
+            take = "CAST(take AS VARCHAR)" if len(want.fields) > 1 else "NULL"
+            rows = (
+                f"SELECT CAST(key AS VARCHAR), {take}, true FROM read_parquet({literal(str(path))})"
+            )
+            db.run(f"INSERT INTO {table} {rows}")
 
 
 def _known(run: Run, job: Job, jobs: Sequence[Job], *, finished: set[int]) -> across.Known:
@@ -92,8 +96,7 @@ def _known(run: Run, job: Job, jobs: Sequence[Job], *, finished: set[int]) -> ac
         parents[want] = run.wants[want]
         if not all(id(each) in finished for each in sources):
             parents[want] = f"early_{run.wants[want]}"
-            run.db.run(f"CREATE OR REPLACE TABLE {parents[want]} (key VARCHAR, take VARCHAR)")
-            _fill_stored(run.db, want, job.stored, table=parents[want])
+            _create(run.db, want, job.stored, table=parents[want])
             keys.parents(run.db, sources, want, table=parents[want], folder=run.folder)
     _fill_picks(run.db, job, parents)
     many = job.shards > 1
@@ -109,14 +112,15 @@ def _known(run: Run, job: Job, jobs: Sequence[Job], *, finished: set[int]) -> ac
 
 
 def _fill_picks(db: Database, job: Job, parents: dict[Wanted, str]) -> None:
-    """One row a key for each lookup, whatever the other sheet's rows are."""
+    """One row a key for each lookup, whatever the other sheet's rows are; the run's come first."""
     for part in job.parts[:1]:
         for n, taken in enumerate(part.program.lookups):
             want = Wanted(template=taken.template, fields=(taken.match, taken.take))
-            source = parents.get(want, "(SELECT NULL AS key, NULL AS take WHERE FALSE)")
+            nothing = "(SELECT '' AS key, '' AS take, true AS old WHERE false)"
             db.run(
-                f"CREATE OR REPLACE TABLE pick{n} AS SELECT CAST(key AS VARCHAR) AS key,"
-                f" min(CAST(take AS VARCHAR)) AS take FROM {source} GROUP BY 1"
+                f"CREATE OR REPLACE TABLE pick{n} AS SELECT key, CASE WHEN bool_and(old)"
+                " THEN min(take) ELSE min(take) FILTER (NOT old) END AS take"
+                f" FROM {parents.get(want, nothing)} GROUP BY 1"
             )
 
 

@@ -235,11 +235,14 @@ templates:
     fields:
       - {name: title, required: true}
       - {name: firm, type: reference, required: true, references: {template: firms, field: number}}
+      - {name: place}
 sheets:
   - {template: firms, files: ["firms*"], extra_columns: keep, columns: [
       {field: number, from: No}, {field: name, from: Firm}, {field: city, from: City, optional: true}]}
   - {template: deals, files: ["deals*"], columns: [
-      {field: title, from: Title}, {field: firm, from: Firm No}]}
+      {field: title, from: Title}, {field: firm, from: Firm No},
+      {field: place, from: Place, optional: true,
+       transforms: [{op: lookup, template: firms, match: number, take: city}]}]}
 """
 
 
@@ -261,6 +264,35 @@ def test_references_find_rows_of_earlier_imports(firms: httpx.Client) -> None:
     assert (cell["code"], cell["value"]) == ("reference_not_found", "8")
     imported(firms, owner, "No,Firm,City\n8,Late,Oslo\n", sheet="firms")
     assert did(replay(firms, deals), "deals") == {"created": 1}
+
+
+def test_references_to_a_sheet_without_rows_are_counted_not_refused(firms: httpx.Client) -> None:
+    owner = company(firms)["id"]
+    run = imported(firms, owner, "Title,Firm No\nBig,7\nLost,8\n", sheet="deals")
+    assert did(run, "deals") == {"created": 2}
+    (drift,) = firms.get(f"/v1/runs/{run['id']}/report").json()["content"]["drift"]
+    assert (drift["code"], drift["field"], drift["count"]) == ("reference_unchecked", "firm", 2)
+    assert drift["message"] == (
+        "2 values of firm were not checked: no row of firms with a number is there; "
+        "import firms before, or together"
+    )
+
+
+def test_lookups_find_rows_of_earlier_imports_after_those_of_their_own(firms: httpx.Client) -> None:
+    owner = company(firms)["id"]
+    imported(firms, owner, "No,Firm,City\n7,Acme,Rome\n9,Late,Oslo\n", sheet="firms")
+    files = [
+        *send(firms, owner, b"No,Firm,City\n9,Late,Bergen\n", "firms.csv"),
+        *send(firms, owner, b"Title,Firm No,Place\nBig,7,7\nLost,9,9\nBad,7,8\n", "deals.csv"),
+    ]
+    policy = {"when_invalid": "take_valid"}
+    run = ended(
+        firms, post(firms, f"/v1/companies/{owner}/imports", {"files": files, "policy": policy})
+    )
+    rows = firms.get(f"/v1/companies/{owner}/export.csv?sheet=deals").text.splitlines()
+    assert rows == ["title,firm,place", "Big,7,Rome", "Lost,9,Bergen"]
+    (cell,) = firms.get(f"/v1/runs/{run['id']}/cells").json()["data"]
+    assert (cell["code"], cell["value"]) == ("lookup_not_found", "8")
 
 
 def test_identity_keys_cascade_and_custom_columns_are_kept(firms: httpx.Client) -> None:

@@ -32,7 +32,7 @@ def test_a_sheet_lives_in_s3_like_on_disk(bucket: Bucket, tmp_path: Path) -> Non
     assert bring(sheet, tmp_path, "r2", new) == Counts(created=50, updated=50)
     assert bring(sheet, tmp_path, "r2", new) == Counts(created=50, updated=50)
     assert {name for _, name in rows_of(sheet, "_id", "name")} == {"old", "new"}
-    assert stored_values(sheet, "email", to=tmp_path / "emails.parquet") == 150
+    assert stored_values(sheet, ["email"], to=tmp_path / "emails.parquet") == 150
 
     done = undo(sheet, "r2", undo_run="u1", scratch=tmp_path)
     assert (done.removed, done.restored, done.kept) == (50, 50, 0)

@@ -219,9 +219,11 @@ def test_types_delta_does_not_know_are_kept_as_text(sheet: Location, tmp_path: P
 def test_stored_values_serve_reference_checks(sheet: Location, tmp_path: Path) -> None:
     to = tmp_path / "values.parquet"
     bring(sheet, tmp_path, "r1", [ANN, BEN, {"name": "x"}])
-    assert stored_values(sheet, "email", to=to) == 2
+    assert stored_values(sheet, ["email"], to=to) == 2
     assert ("ben@x.io",) in duckdb.read_parquet(str(to)).fetchall()
-    assert stored_values(sheet, "unknown", to=to) == 0
+    assert stored_values(sheet, ["unknown"], to=to) == 0
+    assert stored_values(sheet, ["name", "email"], to=to) == 3
+    assert ("x", None) in duckdb.read_parquet(str(to)).fetchall()
 
 
 def test_skipped_rows_are_told_one_by_one(sheet: Location, tmp_path: Path) -> None:
