@@ -98,6 +98,8 @@ def test_page_follows_a_run_by_itself(there: Site, chromium: Browser) -> None:
     with visitor(chromium) as (page, _):
         sign_in(page, there)
         page.goto(f"{there.url}/console/runs/{run.id}/review")
+        page.locator("input[data-most]").first.check()
+        expect(page.locator("[data-tally]")).to_contain_text("up to")
         page.get_by_role("button", name="Accept with these answers").click()
         page.wait_for_url("**/runs/run_*")
         expect(page.locator("[data-status=completed]")).to_be_visible()

@@ -5,11 +5,14 @@ const count = new Intl.NumberFormat(document.documentElement.lang);
 
 function tell() {
   const open = [...form.querySelectorAll("[data-question]")].filter((each) => !each.querySelector("input:checked"));
-  const gains = [...form.querySelectorAll("input:checked[data-gain]")].map((each) => Number(each.dataset.gain)).filter(Boolean);
+  // An answer that says what a value means was not tried by itself: its cells are the most it can bring.
+  const most = form.querySelector("input:checked[data-most]");
+  const chosen = [...form.querySelectorAll("input:checked:is([data-gain], [data-most])")];
+  const gains = chosen.map((each) => Number(each.dataset.gain ?? each.dataset.most)).filter(Boolean);
   const before = Number(form.dataset.valid);
   const after = Math.min(before + gains.reduce((sum, each) => sum + each, 0), Number(form.dataset.read));
   const gain = after - before;
-  const valid = `${gains.length > 1 ? "about " : ""}${count.format(after)} valid rows (${gain < 0 ? "" : "+"}${count.format(gain)})`;
+  const valid = `${most ? "up to " : gains.length > 1 ? "about " : ""}${count.format(after)} valid rows (${gain < 0 ? "" : "+"}${count.format(gain)})`;
   const left = open.length ? ` · ${open.length} unanswered: ${open.length > 1 ? "their" : "its"} rows stay out` : "";
   tally.textContent = valid + left;
 }
