@@ -50,7 +50,7 @@ class Fill:
 
     field: str
     filled: int
-    distinct: int  #: approximate
+    distinct: int  #: approximate, among the first 100,000 rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

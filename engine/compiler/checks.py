@@ -67,7 +67,7 @@ def of_field(field: TemplateField, *, text: str, value: str) -> tuple[Broken, ..
 def _filled(field: TemplateField, text: str, value: str) -> list[Broken]:
     if not field.required:
         return []
-    blank = f" OR (starts_with({value}, ' ') AND trim({value}) = '')"
+    blank = f" OR ({value} BETWEEN ' ' AND '!' AND trim({value}) = '')"
     where = f"{text} IS NULL" + (blank if field.type is FieldType.STRING else "")
     return [Broken(code=CellCode.REQUIRED, where=where, message="empty, but a value is needed")]
 

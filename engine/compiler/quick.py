@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.compiler import codes, types
+from engine.compiler.expressions import mapped
 from engine.compiler.transforms import marked, whole_digits
 from engine.sql import literal
 from plans import transforms as ops
@@ -19,7 +20,7 @@ from plans.template import FieldType, TemplateField
 class Quick:
     """SQL over a cell: whether it may take the short cut, and its value if so.
 
-    `bare` is the cell without its marks, where test and value are over that.
+    `bare` is what becomes of most cells, where test and value are over that.
     """
 
     test: str
@@ -53,8 +54,17 @@ def quick(
         digits = f"replace(replace({cell}, ' ', ''), '-', '')"
         form = literal(types.FORMS[field.type])
         return Quick(test=f"regexp_full_match({bare}, {form})", value=bare, bare=digits)
+    if field.type is FieldType.COUNTRY and steps:
+        return Quick(test=f"{bare} IS NOT NULL", value=bare, bare=_country(cell))
     test = _test(field.type, cell)
     return Quick(test=test, value=cell) if test else None
+
+
+def _country(cell: str) -> str:
+    """The code of a cell that is one, or an everyday name."""
+    coded = f"CASE WHEN {_test(FieldType.COUNTRY, cell)} THEN {cell} END"
+    named = mapped(f"lower({cell})", codes.everyday_countries(), otherwise="NULL")
+    return f"CASE WHEN strlen({cell}) = 2 THEN {coded} ELSE {named} END"
 
 
 def _test(kind: FieldType, cell: str) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.compiler.program import Program, Wanted
+from engine.execute.again import keys_again
 from engine.shards import Database
 from engine.sql import literal
 from plans.plan import Duplicates
@@ -46,11 +47,7 @@ def apply(db: Database, program: Program, known: Known, *, shard: str) -> None:
 
 
 def _twice(db: Database, key: str, table: str | None) -> str:
-    if table:
-        return table
-    return (
-        f"(SELECT {key} AS key FROM stage WHERE {key} IS NOT NULL GROUP BY 1 HAVING count(*) > 1)"
-    )
+    return table or keys_again(db, key, "stage")
 
 
 def _find(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from engine.compiler.program import Program, Wanted
 from engine.execute.across import IDENTITY
+from engine.execute.again import keys_again
 from engine.execute.job import Job, columns
 from engine.execute.stage import stage
 from engine.shards import Database, load
@@ -24,15 +25,9 @@ def twice(db: Database, job: Job, folder: Path) -> dict[int, str]:
     files = ", ".join(literal(str(path)) for path in paths)
     found = {}
     for n, (at, _) in enumerate(rules):
-        table = f"twice{n}"
-        source = f"read_parquet([{files}]) WHERE k{n} IS NOT NULL"
-        # Hashes alone first: eight bytes a row instead of the keys; then the few candidates exactly.
-        hashes = f"SELECT hash(k{n}) FROM {source} GROUP BY 1 HAVING count(*) > 1"
-        db.run(
-            f"CREATE OR REPLACE TABLE {table} AS SELECT k{n} AS key FROM {source}"
-            f" AND hash(k{n}) IN ({hashes}) GROUP BY 1 HAVING count(*) > 1"
-        )
-        found[at] = table
+        source = f"read_parquet([{files}])"
+        db.run(f"CREATE OR REPLACE TABLE twice{n} AS FROM {keys_again(db, f'k{n}', source)}")
+        found[at] = f"twice{n}"
     for path in paths:
         path.unlink()
     return found
