@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from typing import IO
+from typing import IO, Any
 
 import click
 
-from api.cli.exports import ended, line
+from api.cli.exports import checked, ended, line, selection
 from api.cli.state import ACTOR, of_partner, opened, settings, transaction
 
 
@@ -81,13 +81,12 @@ def deliveries_group() -> None:
 @click.argument("company")
 @click.argument("destination")
 @click.option("--sheet", "sheets", multiple=True, help="Repeat; without any: every one with rows.")
-@click.option("--run", default=None, help="Only rows whose present values this run wrote.")
+@selection
 @click.option("--wait", type=float, default=0, help="So many seconds for its end.")
 @of_partner
 def create_delivery(
-    company: str, destination: str, sheets: Sequence[str], run: str | None, wait: float,
-    partner: str,
-) -> None:  # fmt: skip
+    company: str, destination: str, sheets: Sequence[str], wait: float, partner: str, **said: Any
+) -> None:
     """Send the stored rows of COMPANY to DESTINATION; a worker does it."""
     from engine.exporting import sheet_named
     from engine.shipping import Shipment, planned
@@ -98,7 +97,7 @@ def create_delivery(
             owner = companies.get(c, partner, company)
             there = destinations.get(c, partner, destination)
             named = tuple(sheet_named(owner, each) for each in sheets)
-            wanted = Shipment(destination=there.id, sheets=named, run=run)
+            wanted = checked(Shipment, {**said, "destination": there.id, "sheets": named})
             made = errands.add(
                 c, partner, company=owner.id, kind=errands.Kind.DELIVERY, title=there.name,
                 request=planned(work.settings, owner, wanted), destination=there.id, actor=ACTOR,

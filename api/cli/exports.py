@@ -1,5 +1,6 @@
 """`reknit companies export`, `reknit exports`: a company's stored rows as files."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,28 +14,66 @@ from api.cli.accounts import companies_group
 from api.cli.state import ACTOR, of_partner, opened, settings, transaction
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from engine.exporting import Export
     from engine.model import Company
     from engine.store.errands import Errand
     from engine.work import Work
 
 F = TypeVar("F", bound=Callable[..., Any])
+D = TypeVar("D", bound="BaseModel")
+
+
+class _Json(click.ParamType[Any]):
+    """A JSON text."""
+
+    name = "json"
+
+    def convert(self, value: str, param: Any, ctx: Any) -> Any:
+        """What the text says."""
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            self.fail(f"no JSON: {error}", param, ctx)
+
+
+def selection(command: F) -> F:
+    """The options that say which rows and columns of one sheet, and as of when."""
+    return _with(
+        command,
+        click.option(
+            "--where", "filter", type=_Json(),
+            help='A filter: {"field": "age", "op": ">=", "value": 18}; or `all`, `any` of them.',
+        ),
+        click.option("--tag", "tags", multiple=True, help="Only rows with this tag; repeat for any."),
+        click.option("--run", default=None, help="Only rows whose present values this run wrote."),
+        click.option("--id", "ids", type=int, multiple=True, help="Only this row; repeat."),
+        click.option("--column", "columns", multiple=True, help="Only this column; repeat."),
+        click.option("--as-of", default=None, help="As they were just after a run, or at a time."),
+    )  # fmt: skip
+
+
+def _with(command: F, *options: Callable[[F], F]) -> F:
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def _shape(command: F) -> F:
     """The options that say which rows, and as what."""
-    for option in (
-        click.option("--as-of", default=None, help="As they were just after a run, or at a time."),
-        click.option("--lineage", is_flag=True, help="Also where each row comes from."),
-        click.option("--safe", is_flag=True, help="No text can run as a formula."),
+    return _with(
+        command,
+        click.option("--sheet", default=None, help="Without it: the whole workbook, as a ZIP."),
         click.option(
             "--format", type=click.Choice(["csv", "parquet", "json", "ndjson"]), default="csv",
             show_default=True,
         ),
-        click.option("--sheet", default=None, help="Without it: the whole workbook, as a ZIP."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+        selection,
+        click.option("--lineage", is_flag=True, help="Also where each row comes from."),
+        click.option("--safe", is_flag=True, help="No text can run as a formula."),
+        click.option("--gzip", is_flag=True, help="Packed."),
+    )  # fmt: skip
 
 
 @companies_group.command("export")
@@ -127,7 +166,19 @@ def _wanted(company: "Company", said: dict[str, Any]) -> "Export":
     from engine.exporting import Export, sheet_named
 
     sheet = said["sheet"] and sheet_named(company, said["sheet"])
-    return Export.model_validate({**said, "sheet": sheet})
+    return checked(Export, {**said, "sheet": sheet})
+
+
+def checked(document: type[D], said: dict[str, Any]) -> D:
+    """The request as its document; wrong usage when an option does not fit."""
+    from pydantic import ValidationError
+
+    try:
+        return document.model_validate(said)
+    except ValidationError as error:
+        told = error.errors(include_input=False)[0]
+        place = ".".join(map(str, told["loc"])).replace("filter", "where", 1)
+        raise click.BadParameter(f"{place}: {told['msg']}") from None
 
 
 def ended(work: "Work", errand: "Errand", *, seconds: float) -> "Errand":

@@ -83,7 +83,7 @@ def upsert(
             plan_version=plan_version,
             mode=mode,
             keep_existing=keep_existing,
-            tags=tags,
+            tags=tuple(dict.fromkeys(tags)),
             brought=brought,
             fed=[names for _ in parts] if fed is None else [names & each for each in fed],
             columns=_columns_after(table, brought),
@@ -136,7 +136,7 @@ def _changed_sql(plan: _Plan) -> str:
         "_file": "i._file",
         "_row": "i._row",
         "_plan_version": literal(plan.plan_version),
-        "_tags": f"list_distinct(list_concat(coalesce(s._tags, []), {tags}))",
+        "_tags": f"list_concat(coalesce(s._tags, []), {_fresh_tags(plan)})",
     }
     values = {**{each.name: f"s.{ident(each.name)}" for each in plan.columns}, **new, **lineage}
     picked = ", ".join(f"{value} AS {ident(name)}" for name, value in values.items())
@@ -144,6 +144,12 @@ def _changed_sql(plan: _Plan) -> str:
         f"SELECT {picked} FROM chosen c JOIN incoming i ON i._n = c._n "
         f"JOIN stored s ON s._id = c._id WHERE {' OR '.join(differs) or 'false'}"
     )
+
+
+def _fresh_tags(plan: _Plan) -> str:
+    """The run's tags that the stored row lacks, in their order."""
+    lacks = "NOT list_contains(coalesce(s._tags, []), tag)"
+    return f"list_filter({_texts(plan.tags)}, lambda tag: {lacks})"
 
 
 def _merged(column: Column, plan: _Plan) -> str:

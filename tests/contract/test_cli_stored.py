@@ -71,6 +71,14 @@ def test_rows_are_written_now(owner: str, tmp_path: Path) -> None:
 
 
 def test_rows_are_prepared_and_fetched(owner: str, tmp_path: Path) -> None:
+    with pytest.raises(click.BadParameter, match="where"):
+        reknit("exports", "create", owner, "--sheet", "contacts", "--where", '{"op": "="}')
+    where = '{"field": "email", "op": "in", "value": ["1@x.io", "2@x.io", "no"]}'
+    reknit(
+        "companies", "export", owner, "--sheet", "contacts", "--where", where, "--column", "email",
+        "--id", "2", "--out", str(tmp_path / "one.csv"),
+    )  # fmt: skip
+    assert (tmp_path / "one.csv").read_text().split() == ["email", "1@x.io"]
     told = reknit("exports", "create", owner, "--sheet", "contacts", "--wait", "40")
     assert "completed  150/150 rows" in told
     export, out = told.split()[0], tmp_path / "rows.csv"
