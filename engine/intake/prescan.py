@@ -4,6 +4,7 @@ Readers trust what a part says of itself and abort the whole process on some of 
 the inflated bytes and reads where cells really stand.
 """
 
+import posixpath
 import re
 import zipfile
 import zlib
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
-from engine.errors import SourceCode
+from engine.errors import SourceCode, SourceError
 from engine.intake.formats import File
 from engine.intake.limits import IntakeLimits
 
@@ -19,7 +20,11 @@ CHUNK, OVERLAP = 1 << 20, 512
 MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
 _UNSAFE = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _ROW = re.compile(rb'<(?:\w+:)?row\b[^>]{0,200}?\br="(\d+)"')
-_CELL = re.compile(rb'<(?:\w+:)?c\b[^>]{0,200}?\br="([A-Z]{1,9})\d')
+_CELL = re.compile(rb'<(?:\w+:)?c\b[^>]{0,200}?\br="([A-Z]{1,9})(\d+)')
+#: A row that is nowhere: readers leave it out.
+_NO_ROW = re.compile(rb'<(?:\w+:)?row\b[^>]{0,200}?\br="(?:0+"|-)')
+#: A cell that names its text otherwise than by number: readers take the first text for it.
+_NO_TEXT = re.compile(rb'\bt="s"[^>]{0,100}><v>(?!\d+</v>|</v>)')
 _HIDDEN = re.compile(rb'<(?:\w+:)?row\b[^>]{0,200}?\bhidden="(?:1|true)"')
 _UNCACHED = re.compile(rb"(?:</f>|<f\b[^>]{0,200}/>)(?:<v></v>|<v/>)?</(?:\w+:)?c>")
 _ERROR = re.compile(
@@ -54,12 +59,18 @@ def prescan(file: File, limits: IntakeLimits) -> dict[str, Sheet]:
             entries = archive.infolist()
             if len(entries) > limits.entries:
                 raise file.error(SourceCode.BOMB, f"{len(entries):,} parts in the workbook")
+            if len({entry.filename for entry in entries}) < len(entries):
+                raise _damaged(file, "two of its parts have one name")
             for entry in entries:
                 inflated += _check_part(file, archive, entry, sheets, inflated, limits)
-            return _by_name(archive, sheets)
+            return _by_name(file, archive, sheets)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
-        message = f"the workbook is damaged: {str(error)[:200]}"
-        raise file.error(SourceCode.INVALID_FORMAT, message) from None
+        raise _damaged(file, str(error)[:200]) from None
+
+
+def _damaged(file: File, why: str) -> SourceError:
+    message = f"the workbook is damaged: {why}; open and save it in a spreadsheet"
+    return file.error(SourceCode.INVALID_FORMAT, message)
 
 
 def _check_part(
@@ -85,6 +96,8 @@ def _check_part(
         if sheet is not None:
             _look(sheet, part, len(part) - fresh)
             _check_extent(file, sheet, limits)
+            if _NO_TEXT.search(part) or _NO_ROW.search(part):
+                raise _damaged(file, f"a cell in `{name}` names no text, or a row no place")
     return size
 
 
@@ -114,8 +127,10 @@ def _check_xml(file: File, part: bytes, name: str) -> None:
 
 def _look(sheet: Sheet, part: bytes, seen: int) -> None:
     """Add what a block shows; its first `seen` bytes were in the block before."""
-    sheet.rows = max([sheet.rows, *map(int, _ROW.findall(part))])
-    sheet.columns = max([sheet.columns, *(_column(name) for name in set(_CELL.findall(part)))])
+    cells = _CELL.findall(part)
+    rows = {row for _, row in cells}.union(_ROW.findall(part))
+    sheet.rows = max([sheet.rows, *map(int, rows)])
+    sheet.columns = max([sheet.columns, *map(_column, {letters for letters, _ in cells})])
     sheet.hidden += sum(found.end() > seen for found in _HIDDEN.finditer(part))
     sheet.uncached += sum(found.end() > seen for found in _UNCACHED.finditer(part))
     if len(sheet.errors) < MAX_ERRORS:
@@ -136,21 +151,35 @@ def _check_extent(file: File, sheet: Sheet, limits: IntakeLimits) -> None:
         raise file.error(SourceCode.BOMB, message)
 
 
-def _by_name(archive: zipfile.ZipFile, parts: dict[str, Sheet]) -> dict[str, Sheet]:
-    """Sheets by the name a person sees; none where the package is laid out unusually."""
+def _by_name(file: File, archive: zipfile.ZipFile, parts: dict[str, Sheet]) -> dict[str, Sheet]:
+    """Sheets by the name a person sees; none where the package is laid out unusually.
+
+    Refuses a workbook that lacks a sheet or its styles: readers leave the one out and take dates
+    for numbers without the other.
+    """
     try:
         book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
         links = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
     except (KeyError, ElementTree.ParseError):
         return {}
+    there = {name.lower() for name in archive.namelist()}
     targets = {
-        each.get("Id"): "xl/" + each.get("Target", "").removeprefix("/xl/") for each in links
+        each.get("Id"): posixpath.normpath(posixpath.join("/xl", each.get("Target", "")))[1:]
+        for each in links
     }
-    found = {}
+    styles = [targets[each.get("Id")] for each in links if each.get("Type", "").endswith("/styles")]
+    if any(name.lower() not in there for name in styles):
+        raise _damaged(file, "its styles are missing, which tell dates from numbers")
+    found, seen = {}, set[str]()
     for each in book.iter(f"{_MAIN}sheet"):
-        sheet = parts.get(targets.get(each.get(f"{_RELATION}id"), ""))
-        if sheet is not None:
-            found[each.get("name", "")] = sheet
+        name, target = each.get("name", ""), targets.get(each.get(f"{_RELATION}id"), "")
+        if target.lower() not in there or "sheets/" not in target:
+            raise _damaged(file, f"the sheet `{name[:100]}` is missing")
+        if target.lower() in seen:
+            raise _damaged(file, f"the sheet `{name[:100]}` has the cells of another one")
+        seen.add(target.lower())
+        if target in parts:
+            found[name] = parts[target]
     return found
 
 

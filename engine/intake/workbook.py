@@ -28,15 +28,25 @@ def stage_workbook(reading: Reading) -> Iterator[Staged]:
     facts = {} if reading.format is Format.XLS else prescan(file, reading.limits)
     try:
         book = calamine.CalamineWorkbook.from_path(str(file.path))
-        sheets = _with_calamine(book, reading, facts)
-        yield from _stage_all(sheets, reading)
+        # All or none: half a workbook followed by the second opinion would be read twice.
+        found = list(_stage_all(_with_calamine(book, reading, facts), reading))
     except calamine.PasswordError:
         message = "the workbook is password protected; save it without a password"
         raise file.error(SourceCode.ENCRYPTED, message) from None
     except (calamine.CalamineError, OSError, ValueError) as error:
         if reading.format is not Format.XLSX:
             raise _unreadable(file, error) from None
+        found = list(_second_opinion(reading))
+    yield from found
+
+
+def _second_opinion(reading: Reading) -> Iterator[Staged]:
+    try:
         yield from _stage_all(_with_openpyxl(reading), reading)
+    except SourceError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it raises whatever its parser met
+        raise _unreadable(reading.file, error) from None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,10 +99,7 @@ def _with_calamine(
 def _with_openpyxl(reading: Reading) -> Iterator[_Sheet]:
     """The second opinion: ten times slower, but it reads what calamine refuses."""
     with reading.file.path.open("rb") as opened:
-        try:
-            book = openpyxl.load_workbook(opened, read_only=True, data_only=True)
-        except Exception as error:  # noqa: BLE001 - it raises whatever its parser met
-            raise _unreadable(reading.file, error) from None
+        book = openpyxl.load_workbook(opened, read_only=True, data_only=True)
         for name in _wanted(book.sheetnames, reading):
             sheet = book[name]
             if hasattr(sheet, "iter_rows"):
