@@ -4,6 +4,7 @@ The server is a fresh interpreter with an empty environment, one thread and no n
 the module of each function once, so that a child starts with everything loaded.
 """
 
+import errno
 import gc
 import importlib
 import json
@@ -21,10 +22,11 @@ from importlib.abc import MetaPathFinder
 from typing import Any
 
 from engine import confine
-from engine.errors import ChildCrashed, EngineError
+from engine.errors import ChildCrashed, EngineError, StorageError
 from plans.errors import PlanError
 
 FRAME = struct.Struct("<cI")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class _NoPandas(MetaPathFinder):
@@ -102,12 +104,22 @@ def _work(channel: socket.socket, problem: str | None) -> None:
     except MemoryError:
         kind, answer = b"e", ChildCrashed("the child ran out of memory")
     except BaseException as error:  # noqa: BLE001 - every end becomes an answer
-        text = "".join(traceback.format_exception(error))
-        out_of_memory = "OutOfMemory" in type(error).__name__
-        note = "the child ran out of memory: " if out_of_memory else "the child failed: "
-        kind, answer = b"e", ChildCrashed(note + text[-4_000:])
+        kind, answer = b"e", _told(error)
     send(channel, b"u", pickle.dumps(_usage()))
     send(channel, kind, pickle.dumps(answer))
+
+
+def _told(error: BaseException) -> EngineError:
+    """The error in a line; where it came from is a note, which logs show and people do not see."""
+    if getattr(error, "errno", None) in _FULL or "No space left" in str(error):
+        # No fault of the file: it must not count towards putting it into quarantine.
+        return StorageError("no space is left on the disk; make room and try again")
+    out_of_memory = "OutOfMemory" in type(error).__name__
+    why = "the child ran out of memory" if out_of_memory else "the child failed"
+    line = next(iter(str(error).splitlines()), "")[:500]
+    told = ChildCrashed(f"{why}: {type(error).__name__}" + (f": {line}" if line else ""))
+    told.add_note("".join(traceback.format_exception(error))[-4_000:])
+    return told
 
 
 def _enter(limits: Any) -> None:

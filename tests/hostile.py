@@ -1,5 +1,6 @@
 """Functions that misbehave; children import them by name."""
 
+import errno
 import os
 import signal
 import socket
@@ -123,3 +124,11 @@ def looks_for_pandas() -> bool:
     """Whether pandas is loaded by work that Arrow does for us."""
     pa.array([1, 2]).to_pylist()
     return "pandas" in sys.modules
+
+
+def find_disk_full() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def fail() -> None:
+    raise ValueError("not as it should be\nsecond line")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from api.cli import accounts, deliveries, exports, imports, plans, runs
+from api.cli.exits import exit_code, shown
 
 if TYPE_CHECKING:
     from engine.settings import Settings
@@ -76,7 +77,9 @@ def doctor() -> None:
         try:
             told, fine = check(), True
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
-            told, fine = f"{type(error).__name__}: {error}".splitlines()[0], False
+            foreseen = isinstance(error, RuntimeError) or exit_code(error) is not None
+            kind = "" if foreseen else f"{type(error).__name__}: "
+            told, fine = f"{kind}{shown(error)}".splitlines()[0], False
         healthy &= fine
         mark = click.style("ok  ", fg="green") if fine else click.style("FAIL", fg="red")
         click.echo(f"{mark} {name}: {told}")

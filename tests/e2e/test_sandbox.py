@@ -7,7 +7,14 @@ from pathlib import Path
 import hostile
 import pytest
 
-from engine.errors import Canceled, ChildCrashed, ChildTimeout, SourceCode, SourceError
+from engine.errors import (
+    Canceled,
+    ChildCrashed,
+    ChildTimeout,
+    SourceCode,
+    SourceError,
+    StorageError,
+)
 from engine.sandbox import Limits, Progress, Usage, call
 
 REFUSED = [
@@ -68,6 +75,18 @@ def test_our_errors_pass_with_code_and_place(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"a\.csv, line 1: nothing in it") as caught:
         call(hostile.refuse, limits=limits(tmp_path))
     assert caught.value.code is SourceCode.EMPTY
+
+
+def test_a_full_disk_is_no_crash_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="no space is left"):
+        call(hostile.find_disk_full, limits=limits(tmp_path))
+
+
+def test_an_error_nobody_foresaw_is_one_line_and_its_trace_a_note(tmp_path: Path) -> None:
+    with pytest.raises(ChildCrashed) as caught:
+        call(hostile.fail, limits=limits(tmp_path))
+    assert str(caught.value) == "the child failed: ValueError: not as it should be"
+    assert "hostile.py" in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize("attack", REFUSED, ids=lambda each: each.__name__)
