@@ -25,8 +25,9 @@ PRIORS = {
     "; ": 1.0, "~": 0.8, "^": 0.8, "\x1f": 1.0, "\x01": 1.0, "\x1e": 0.9, "¦": 0.9, "§": 0.8,
     ":": 0.55, "#": 0.55, "&": 0.5, "*": 0.5, "=": 0.5, "!": 0.4, " ": 0.5,
 }  # fmt: skip
-#: Below this prior a delimiter needs several records that agree.
-RARE = 0.7
+#: Below this prior a delimiter needs several records that agree; many cells in every one make it
+#: as likely as this.
+RARE, LIKELY = 0.7, 0.8
 #: The score of reading every line as one cell; what is worse is no delimiter.
 SINGLE = 0.3
 #: From this share of the best score on a reading is close; what one vote of a sniffer adds.
@@ -230,18 +231,20 @@ def _score(text: str, dialect: Dialect) -> float:
     rows = [each.cells for each in filled if len(each.cells) == width]
     prior = PRIORS.get(dialect.delimiter, 0.9)
     if width == 1:
-        return SINGLE * _unbroken(filled, dialect.quote) if dialect.delimiter == "," else 0.0
+        return SINGLE * _unbroken(filled, dialect) if dialect.delimiter == "," else 0.0
     # A few lines above and below the table are no evidence against it.
     short = sum(WIDE <= len(each.cells) < width for each in filled)
     agree = (len(rows) + short / 2) / max(1, len(filled) - _around(filled, width))
     if prior < RARE and (len(rows) < 3 or agree < 0.9):
         return 0.0
+    if prior < RARE and width > WIDE and len(rows) == len(filled):
+        prior = LIKELY
     together: float = agree**1.5
     # The end of every line, or of `&amp;`, parts nothing.
     if sum(any(map(str.strip, column)) for column in zip(*rows, strict=True)) < 2:
         return prior * together * SINGLE * 1.05
     wide = 1 - 0.3 / width
-    return prior * together * wide * _columns(rows, width) * _unbroken(filled, dialect.quote)
+    return prior * together * wide * _columns(rows, width) * _unbroken(filled, dialect)
 
 
 def _filled(text: str, dialect: Dialect) -> list[Record]:
@@ -278,15 +281,18 @@ def _around(records: Sequence[Record], width: int) -> int:
     return min(above + below, len(records) // 3)
 
 
-def _unbroken(records: Sequence[Record], quote: str) -> float:
-    """Lower for each record whose quotes do not come in pairs."""
-    ends = quote or "\n"
-    odd = [
-        each
-        for each in records
-        if each.problem or any(c.endswith(ends) and c.count(ends) % 2 for c in each.cells)
-    ]
-    return 1 - 0.5 * len(odd) / len(records)
+def _unbroken(records: Sequence[Record], dialect: Dialect) -> float:
+    """Lower for each record whose quotes do not close, or that ends a bare cell with one."""
+    odd = sum(bool(each.problem) or _ends_bare(each, dialect) for each in records)
+    return 1 - 0.5 * odd / len(records)
+
+
+def _ends_bare(record: Record, dialect: Dialect) -> bool:
+    mark, text = dialect.quote, record.text
+    if not mark or mark not in text:
+        return False
+    ends = [cell for cell in record.cells if cell.endswith(mark) and cell.count(mark) % 2]
+    return any(cell + dialect.delimiter in text or text.endswith(cell) for cell in ends)
 
 
 def _columns(rows: Sequence[Sequence[str]], width: int) -> float:

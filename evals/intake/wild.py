@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -190,8 +191,8 @@ def _several(names: list[str], body: Rows, draw: random.Random) -> Spoilt:
 def _inner_quotes(names: list[str], body: Rows, draw: random.Random) -> Spoilt:
     """Quotes in unquoted cells, as nicknames and inches are written."""
     rows = [
-        ['5" pipe ' + row[0] if draw.random() < 0.3 else 'the "' + row[0] + '" one', *row[1:]]
-        for row in body
+        ['5" pipe ' + row[0] if draw.random() < 0.3 else f'the "{row[0]}" one', *row[1:]]
+        for row in ([re.sub(r"[\t|\r\n]", " ", cell) for cell in row] for row in body)
     ]
     return Spoilt(
         names=names, body=rows, quoting=csv.QUOTE_NONE, quote="\x02", escape=None, delimiters="\t|"
@@ -238,7 +239,9 @@ def _spaced(names: list[str], body: Rows, draw: random.Random) -> Spoilt:
 
 
 def _one_column(names: list[str], body: Rows, draw: random.Random) -> Spoilt:
-    rows = [[row[0] + draw.choice(["", "", "", " and more", ", x"])] for row in [*body, *body]]
+    rows = [
+        [row[0] + draw.choice(["", "", "", "", "", " and more", ", x"])] for row in [*body, *body]
+    ]
     return Spoilt(
         names=["Description"],
         body=rows,

@@ -28,6 +28,16 @@ CASES = {
         "'",
     ),
     "wide rows cut short": ("a|b|c|d|e\n1|2|3|4\n1|2|3|4|5\n1|2|3|4\n", "|", '"'),
+    "inches at the end of quoted cells": (
+        'Acme, Bolt and Co;"pipe 13""";x\nKunz, Oser and Co;"pipe 13""";y\n',
+        ";",
+        '"',
+    ),
+    "blanks beside numbers with commas": (
+        "day what sum kind to\n6/12 rent 1,000.00 debit Jo\n6/13 fee 1,500.00 debit Mi\n",
+        " ",
+        '"',
+    ),
     "preamble": ("Report; all\nof today\na,b,c\n1,2,3\n4,5,6\n7,8,9\n1,2,3\n", ",", '"'),
     "declared": ("sep=;\na,x;b\n1;2\n", ";", '"'),
     "quoted newlines": ('a,b\n"x\ny",2\n"p\nq",4\n', ",", '"'),
