@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PREFIX = "REKNIT_"
 MIN_SECRET = 32
-DATABASES = ("postgresql://", "sqlite:///")
+DATABASES = ("postgresql://", "postgresql+psycopg://", "sqlite:///")
 
 
 class SettingsInvalid(Exception):
