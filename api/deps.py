@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import sqlalchemy
 from fastapi import Depends, Request
@@ -76,17 +76,16 @@ def needs(scope: Scope, *, whole_partner: bool = False) -> Callable[[Request], N
     return permitted
 
 
+def note(c: sqlalchemy.Connection, by: Caller, action: str, target: str, **data: Any) -> None:
+    """The audit line of something the caller did."""
+    audit.append(
+        c, by.partner, actor=by.actor, action=action, target=target, request=by.request, data=data
+    )
+
+
 def _note_refusal(request: Request, by: Caller, reason: str) -> None:
     with services(request).database.begin() as c:
-        audit.append(
-            c,
-            by.partner,
-            actor=by.actor,
-            action="access.refused",
-            target=request.url.path[:200],
-            request=by.request,
-            data={"reason": reason},
-        )
+        note(c, by, "access.refused", request.url.path[:200], reason=reason)
 
 
 def known_parameters(request: Request) -> None:

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from api.errors import STATUS, ApiError, Code, Problem, problem
 from api.limits import Rate
+from api.links import link
 from api.schemas.webhooks import Message
 from engine.model import RunStatus
 from engine.store.errands import Kind, Status
@@ -88,6 +89,7 @@ def whole(app: FastAPI, *, rate: Rate) -> dict[str, Any]:
     }
     for path, method, operation in operations(made):
         _complete(operation, path=path, method=method, schemas=schemas, rate=rate)
+    link(list(operations(made)), schemas)
     made["webhooks"] = _webhooks()
     return made
 

@@ -18,9 +18,9 @@ from api.console.account_views import (
 )
 from api.console.guard import Visit, Who, go, needs
 from api.console.review import Fields
-from api.console.runs import note
 from api.console.sessions import sign_in_link
 from api.console.shown import Names
+from api.deps import note
 from api.errors import ApiError, Code
 from engine.ids import utcnow
 from engine.model import Delivery, Endpoint, Event, Key, Scope
@@ -56,7 +56,7 @@ def mint_key(fields: Fields, who: Who) -> Response:
         )
     with who.here.database.begin() as c:
         key, text = keys.mint(c, who.by.partner, secrets=who.here.secrets, name=name, scopes=scopes)
-        note(c, who, "key.created", key.id)
+        note(c, who.by, "key.created", key.id)
         return _keys_page(c, who, fresh=text)
 
 
@@ -65,7 +65,7 @@ def revoke_key(key_id: str, who: Who) -> Response:
     """The key opens nothing any more, nor do sessions it opened."""
     with who.here.database.begin() as c:
         keys.revoke(c, who.by.partner, key_id)
-        note(c, who, "key.revoked", key_id)
+        note(c, who.by, "key.revoked", key_id)
     return go("/console/keys")
 
 
@@ -79,7 +79,7 @@ def make_sign_in_link(key_id: str, who: Who) -> Response:
                 code=Code.INSUFFICIENT_PERMISSIONS,
                 detail="this key is dead, or may more than yours; no link for it",
             )
-        note(c, who, "console.link_made", key.id)
+        note(c, who.by, "console.link_made", key.id)
         link = sign_in_link(key, settings=who.here.settings, secrets=who.here.secrets)
         return _keys_page(c, who, sign_in=link)
 
@@ -117,7 +117,7 @@ def resend(endpoint_id: str, who: Who, delivery: Annotated[str, Form(max_length=
     """Deliver an event once more."""
     with who.here.database.begin() as c:
         endpoints.resend(c, who.by.partner, delivery)
-        note(c, who, "webhook.resent", delivery)
+        note(c, who.by, "webhook.resent", delivery)
     return go(f"/console/webhooks?endpoint={endpoint_id}")
 
 

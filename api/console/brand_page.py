@@ -9,7 +9,7 @@ from api.console.brand import LOGO_BYTES, Brand, brand_of, picture
 from api.console.guard import Visit, Who, go, needs
 from api.console.look import LANGUAGES
 from api.console.review import Fields
-from api.console.runs import note
+from api.deps import note
 from engine.model import Scope
 from engine.store import partners
 from plans.document import reasons
@@ -45,7 +45,7 @@ def set_brand(fields: Fields, who: Who) -> Response:
         return _page(who, error=str(error), status=400)
     with who.here.database.begin() as c:
         partners.set_brand(c, who.by.partner, brand=brand.model_dump(mode="json"))
-        note(c, who, "partner.branded", who.by.partner)
+        note(c, who.by, "partner.branded", who.by.partner)
     return go("/console/brand")
 
 

@@ -7,10 +7,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.console.guard import Who, go, needs
-from api.console.runs import note
 from api.console.shown import Names, company_row, run_row
 from api.console.views import CompaniesPage, CompanyPage, FileRow, RowsDeliveryRow, SheetRow
-from api.deps import Services, company_of
+from api.deps import Services, company_of, note
 from api.magic import magic_link, opened
 from api.stored import stored_rows
 from engine.dataset import exists, history, size
@@ -90,7 +89,7 @@ def revoke_links(company_id: str, who: Who) -> Response:
     with who.here.database.begin() as c:
         company_of(c, who.by, company_id)
         companies.revoke_links(c, who.by.partner, company_id)
-        note(c, who, "company.links_revoked", company_id)
+        note(c, who.by, "company.links_revoked", company_id)
     return go(f"/console/companies/{company_id}")
 
 
@@ -114,7 +113,7 @@ def download_sheet(
     """The stored rows of a sheet; in CSV no text that a spreadsheet could run."""
     with who.here.database.begin() as c:
         company = company_of(c, who.by, company_id)
-        note(c, who, "company.exported", company_id)
+        note(c, who.by, "company.exported", company_id)
     wanted = Export(sheet=sheet_named(company, sheet), format=Format(format), safe=format == "csv")
     return stored_rows(request, who.here, who.by, company=company, wanted=wanted)
 

@@ -9,10 +9,9 @@ from starlette.datastructures import FormData
 
 from api.console.guard import Visit, Who, go, needs
 from api.console.review import Fields
-from api.console.runs import note
 from api.console.shown import Names, run_row
 from api.console.views import ColumnRow, FieldRow, MappingPage, MappingSheet
-from api.deps import run_of
+from api.deps import note, run_of
 from api.errors import ApiError, Code
 from engine.model import Run, RunStatus, Scope
 from engine.store import findings, plans
@@ -56,7 +55,7 @@ def import_again(run_id: str, fields: Fields, who: Who) -> Response:
     }
     with who.here.database.begin() as c:
         started = again(who, c, run, mapping=mapping)
-        note(c, who, "run.started", started.id, again=run.id)
+        note(c, who.by, "run.started", started.id, again=run.id)
     return go(f"/console/runs/{started.id}")
 
 

@@ -13,9 +13,8 @@ from api.console.account_views import (
     VersionRow,
 )
 from api.console.guard import Visit, Who, count, go, needs
-from api.console.runs import note
 from api.console.shown import Names, differences, plan_row
-from api.deps import plan_of
+from api.deps import note, plan_of
 from api.limits import Rate
 from api.routes.replays import past_of, tried_on
 from api.schemas.plans import ReplayedRun
@@ -102,7 +101,7 @@ def publish(plan_id: str, number: int, who: Who, reason: Reason = "") -> Respons
     with who.here.database.begin() as c:
         plan = _mine(who, plan_of(c, who.by, plan_id))
         plans.publish(c, who.by.partner, plan.id, number, actor=who.by.actor, reason=reason)
-        note(c, who, "plan.published", plan.id, number=number, reason=reason)
+        note(c, who.by, "plan.published", plan.id, number=number, reason=reason)
     return go(f"/console/plans/{plan_id}")
 
 
@@ -112,7 +111,7 @@ def roll_back(plan_id: str, who: Who, reason: Reason = "") -> Response:
     with who.here.database.begin() as c:
         plan = _mine(who, plan_of(c, who.by, plan_id))
         after = plans.rollback(c, who.by.partner, plan.id, actor=who.by.actor, reason=reason)
-        note(c, who, "plan.rolled_back", plan.id, number=after.published, reason=reason)
+        note(c, who.by, "plan.rolled_back", plan.id, number=after.published, reason=reason)
     return go(f"/console/plans/{plan_id}")
 
 

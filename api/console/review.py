@@ -7,7 +7,6 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from api.console.guard import Visit, Who, go, needs
-from api.console.runs import note
 from api.console.shown import (
     Names,
     exchange_rows,
@@ -18,7 +17,7 @@ from api.console.shown import (
     run_row,
 )
 from api.console.views import ReviewPage
-from api.deps import run_of
+from api.deps import note, run_of
 from api.errors import ApiError, Code
 from api.routes.runs import report_of
 from engine.errors import Conflict
@@ -98,7 +97,7 @@ def decide(run_id: str, fields: Fields, who: Who) -> Response:
     who.here.work.decide(who.by.partner, run.id, decision, width=width)
     with who.here.database.begin() as c:
         told = {"decision": decision.verdict, "scope": width, "reason": decision.reason}
-        note(c, who, "run.decided", run.id, **told)
+        note(c, who.by, "run.decided", run.id, **told)
     return go(f"/console/runs/{run.id}")
 
 

@@ -23,13 +23,13 @@ from api.console.shown import (
     sheet_counts,
 )
 from api.console.views import RunPage, RunsPage
-from api.deps import Services, run_of
+from api.deps import Services, note, run_of
 from api.downloads import download as sent
 from api.routes.runs import report_of
 from engine.errors import NotFound
 from engine.model import ENDED, Run, RunKind, RunStatus, Scope
 from engine.replays import standing
-from engine.store import audit, events, findings, proposals, runs
+from engine.store import events, findings, proposals, runs
 from engine.store.database import transaction
 from engine.store.findings import Finding
 
@@ -124,7 +124,7 @@ def cancel_run(run_id: str, who: Who) -> Response:
         run_of(c, who.by, run_id)
     who.here.work.cancel(who.by.partner, run_id, actor=who.by.actor)
     with who.here.database.begin() as c:
-        note(c, who, "run.canceled", run_id)
+        note(c, who.by, "run.canceled", run_id)
     return go(f"/console/runs/{run_id}")
 
 
@@ -134,7 +134,7 @@ def undo_run(run_id: str, who: Who) -> Response:
     with transaction(who.here.database, "request") as c:
         run_of(c, who.by, run_id)
         made = who.here.work.undo(c, who.by.partner, run_id, actor=who.by.actor)
-        note(c, who, "run.undone", run_id)
+        note(c, who.by, "run.undone", run_id)
     return go(f"/console/runs/{made.id}")
 
 
@@ -201,11 +201,3 @@ def _can_undo(run: Run) -> bool:
 
 def _older(status: RunStatus | None, last: str) -> str:
     return f"/console/runs?before={last}" + (f"&status={status}" if status else "")
-
-
-def note(c: sqlalchemy.Connection, who: Visit, action: str, target: str, **data: Any) -> None:
-    """The audit line of something done in the console."""
-    by = who.by
-    audit.append(
-        c, by.partner, actor=by.actor, action=action, target=target, request=by.request, data=data
-    )

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from api.answers import Pages, created, done, shown
 from api.auth import Caller
-from api.deps import By, Here, Services, company_of
+from api.deps import By, Here, Services, company_of, note
 from api.errors import ApiError, Code
 from api.magic import magic_link
 from api.once import OnlyOnce
@@ -104,7 +104,7 @@ def update_company(company_id: str, body: CompanyChange, here: Here, by: By) -> 
             company = companies.update(c, by.partner, company_id, **changes)
         except Conflict as error:
             raise _taken(error) from None
-        _note(c, by, "company.updated", company_id)
+        note(c, by, "company.updated", company_id)
         return done(_body(company, here))
 
 
@@ -146,7 +146,7 @@ def delete_company(company_id: str, here: Here, by: By) -> Response:
     with here.database.begin() as c:
         company_of(c, by, company_id)
         coming = companies.erase(c, by.partner, company_id)
-        _note(c, by, audit.ERASED, company_id)
+        note(c, by, audit.ERASED, company_id)
     for upload in coming:
         here.files.abandon(upload)
     here.files.delete_prefix(company_prefix(by.partner, company_id))
@@ -182,7 +182,3 @@ def _body(company: Company, here: Services) -> CompanyBody:
 
 def _taken(error: Conflict) -> ApiError:
     return ApiError(code=Code.EXTERNAL_ID_CONFLICT, detail=str(error))
-
-
-def _note(c: sqlalchemy.Connection, by: Caller, action: str, target: str) -> None:
-    audit.append(c, by.partner, actor=by.actor, action=action, target=target, request=by.request)

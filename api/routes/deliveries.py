@@ -10,8 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from api.answers import Pages, accepted, created, done, shown
-from api.auth import Caller
-from api.deps import By, Here, Services, company_of
+from api.deps import By, Here, Services, company_of, note
 from api.downloads import streamed
 from api.errors import ApiError, Code
 from api.once import OnlyOnce
@@ -39,7 +38,7 @@ from engine.ids import new_id
 from engine.model import Scope
 from engine.outbound import check_url
 from engine.shipping import Shipment, planned
-from engine.store import audit, batches, destinations, errands
+from engine.store import batches, destinations, errands
 from engine.store.errands import Errand, Kind
 
 router = APIRouter(tags=["deliveries"])
@@ -109,7 +108,7 @@ def replace_destination(
     with here.database.begin() as c:
         there = destinations.get(c, by.partner, destination_id)
         kept = destinations.update(c, by.partner, there.id, **_kept(here, there.id, body))
-        _note(c, by, "destination.replaced", there.id)
+        note(c, by, "destination.replaced", there.id)
     return done(destination_body(kept))
 
 
@@ -125,7 +124,7 @@ def delete_destination(destination_id: str, here: Here, by: By) -> Response:
         if errands.in_use(c, by.partner, there.id):
             raise Conflict(f"a delivery to {there.name} is under way; cancel it first")
         destinations.remove(c, by.partner, there.id)
-        _note(c, by, "destination.deleted", there.id)
+        note(c, by, "destination.deleted", there.id)
     return done(Deleted(object="destination", id=there.id))
 
 
@@ -228,7 +227,7 @@ def download_delivery_results(company_id: str, delivery_id: str, here: Here, by:
     with here.database.begin() as c:
         delivery = errand_of(c, by, company_id, delivery_id, kind=Kind.DELIVERY)
         rows, _ = batches.totals(c, by.partner, delivery_id)
-        _note(c, by, "delivery.results.downloaded", delivery_id)
+        note(c, by, "delivery.results.downloaded", delivery_id)
     name = f"{delivery.title}-results.csv"
     return streamed(_csv(here, delivery), name=name, media_type=_CSV, records=rows)
 
@@ -310,7 +309,3 @@ def _csv(here: Services, delivery: Errand) -> Iterator[bytes]:
         yield out.getvalue().encode()
         if place is None:
             return
-
-
-def _note(c: sqlalchemy.Connection, by: Caller, action: str, target: str) -> None:
-    audit.append(c, by.partner, actor=by.actor, action=action, target=target, request=by.request)

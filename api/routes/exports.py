@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from api.archives import zipped
 from api.auth import Caller
-from api.deps import By, Here, Services, company_of
+from api.deps import By, Here, Services, company_of, note
 from api.downloads import download, streamed
 from api.errors import ApiError, Code, ProblemItem
 from api.operations import op
@@ -26,7 +26,7 @@ from engine.errors import NotFound
 from engine.export import Format, Selection
 from engine.exporting import Export, sheet_named
 from engine.model import Artifact, Company, Run, RunKind, RunStatus, Scope
-from engine.store import audit, plans, runs
+from engine.store import plans, runs
 
 router = APIRouter(tags=["exports"])
 
@@ -61,7 +61,7 @@ def export_sheet(
         company = company_of(c, by, company_id)
         name = sheet_named(company, sheet)
         left = _rejected(c, by, company, [name]) if filter != "valid" else []
-        _note(c, by, "company.exported", company_id)
+        note(c, by, "company.exported", company_id)
     wanted = Export(sheet=name, safe=safe != "none", gzip=compress == "gzip")
     if filter == "valid":
         return stored_rows(request, here, by, company=company, wanted=wanted)
@@ -93,7 +93,7 @@ def export_workbook(
         company = company_of(c, by, company_id)
         names = [each.name for each in company.sheets]
         left = _rejected(c, by, company, names) if filter != "valid" else []
-        _note(c, by, "company.exported", company_id)
+        note(c, by, "company.exported", company_id)
     if filter == "valid":
         wanted = Export(format=format, safe=safe != "none")
         return stored_rows(request, here, by, company=company, wanted=wanted)
@@ -161,7 +161,7 @@ def export_stored_rows(
     """The stored rows of a sheet; its name, template or id says which."""
     with here.database.begin() as c:
         company = company_of(c, by, company_id)
-        _note(c, by, "company.exported", company_id)
+        note(c, by, "company.exported", company_id)
     name = sheet_named(company, sheet)
     return stored_rows(request, here, by, company=company, wanted=wished.of(name, format=format))
 
@@ -225,7 +225,3 @@ def _left_over(
         media_type="application/gzip" if wanted.gzip else file.media_type,
         records=file.records,
     )
-
-
-def _note(c: sqlalchemy.Connection, by: Caller, action: str, target: str) -> None:
-    audit.append(c, by.partner, actor=by.actor, action=action, target=target, request=by.request)

@@ -5,8 +5,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.answers import Pages, created, done, shown
-from api.auth import Caller
-from api.deps import By, Here, company_of
+from api.deps import By, Here, company_of, note
 from api.errors import ApiError, Code
 from api.once import OnlyOnce
 from api.operations import op
@@ -136,7 +135,7 @@ def revoke_key(key_id: str, here: Here, by: By) -> Response:
     """The key opens nothing any more, in every process within a second."""
     with here.database.begin() as c:
         key = keys.revoke(c, by.partner, key_id)
-        _note(c, by, "key.revoked", key_id)
+        note(c, by, "key.revoked", key_id)
     return done(key_body(key))
 
 
@@ -175,7 +174,3 @@ def _no_more_than(key: Key, scopes: frozenset[Scope]) -> None:
             detail=f"this key lacks {', '.join(more)} and cannot give it to another",
             members={"missing_scope": str(more[0])},
         )
-
-
-def _note(c: sqlalchemy.Connection, by: Caller, action: str, target: str) -> None:
-    audit.append(c, by.partner, actor=by.actor, action=action, target=target, request=by.request)

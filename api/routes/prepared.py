@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from api.answers import Pages, accepted, done, shown
 from api.auth import Caller
-from api.deps import By, Here, Services, company_of
+from api.deps import By, Here, Services, company_of, note
 from api.downloads import download
 from api.errors import Code
 from api.once import OnlyOnce
@@ -21,7 +21,7 @@ from engine.errors import NotFound
 from engine.exporting import Export, sheet_named, snapshots
 from engine.files import run_prefix
 from engine.model import Scope
-from engine.store import audit, errands
+from engine.store import errands
 from engine.store.errands import Errand, Kind
 
 router = APIRouter(tags=["exports"])
@@ -105,10 +105,7 @@ def download_export(
     """The file, whole or by `Range`."""
     with here.database.begin() as c:
         file = file_of(errand_of(c, by, company_id, export_id, kind=Kind.EXPORT))
-        audit.append(
-            c, by.partner, actor=by.actor, action="export.downloaded", target=export_id,
-            request=by.request,
-        )  # fmt: skip
+        note(c, by, "export.downloaded", export_id)
     return download(request, here.files, file, name=file.name)
 
 
@@ -122,10 +119,7 @@ def delete_export(company_id: str, export_id: str, here: Here, by: By) -> Respon
     with here.database.begin() as c:
         export = errand_of(c, by, company_id, export_id, kind=Kind.EXPORT)
         errands.remove(c, by.partner, export.id)
-        audit.append(
-            c, by.partner, actor=by.actor, action="export.deleted", target=export_id,
-            request=by.request,
-        )  # fmt: skip
+        note(c, by, "export.deleted", export_id)
     here.files.delete_prefix(run_prefix(by.partner, export.company, export.id))
     return done(Deleted(object="export", id=export_id))
 

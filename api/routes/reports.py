@@ -7,9 +7,8 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from api.answers import Pages, shown
-from api.auth import Caller
 from api.cells import CellFilter, cells_page
-from api.deps import By, Here, Services, run_of
+from api.deps import By, Here, Services, note, run_of
 from api.downloads import download
 from api.errors import Code
 from api.operations import op, signed
@@ -22,7 +21,7 @@ from engine import signatures
 from engine.errors import Expired, NotFound
 from engine.ids import Kind, utcnow
 from engine.model import Artifact, Run, Scope
-from engine.store import audit, errands, runs
+from engine.store import errands, runs
 from engine.store.errands import Errand
 
 router = APIRouter(tags=["reports"])
@@ -111,7 +110,7 @@ def download_run_file(
     with here.database.begin() as c:
         run = run_of(c, by, run_id)
         artifact = _named(c, run, name)
-        _note(c, by, "run.file.downloaded", f"{run.id}/{artifact.name}")
+        note(c, by, "run.file.downloaded", f"{run.id}/{artifact.name}")
     return download(request, here.files, artifact, name=artifact.name.replace("/", "-"))
 
 
@@ -171,7 +170,3 @@ def signed_url(here: Services, partner: str, of: str, name: str) -> str:
     allowed = signatures.grant("GET", path, partner=partner, now=utcnow(), seconds=DOWNLOAD_SECONDS)
     base = here.settings.public_url.rstrip("/")
     return f"{base}{path}?{signatures.sign(here.secrets, allowed)}"
-
-
-def _note(c: sqlalchemy.Connection, by: Caller, action: str, target: str) -> None:
-    audit.append(c, by.partner, actor=by.actor, action=action, target=target, request=by.request)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.answers import Pages, accepted, created, done, shown
-from api.deps import By, Here
+from api.deps import By, Here, note
 from api.errors import Code
 from api.once import OnlyOnce
 from api.operations import op
@@ -30,7 +30,7 @@ from engine.errors import NotFound
 from engine.ids import utcnow
 from engine.model import Scope
 from engine.outbound import check_url
-from engine.store import audit, endpoints
+from engine.store import endpoints
 
 router = APIRouter(tags=["webhooks"])
 
@@ -96,14 +96,7 @@ def update_webhook(webhook_id: str, body: WebhookChange, here: Here, by: By) -> 
         }
     with here.database.begin() as c:
         endpoint = endpoints.update(c, by.partner, webhook_id, **changes)
-        audit.append(
-            c,
-            by.partner,
-            actor=by.actor,
-            action="webhook.updated",
-            target=webhook_id,
-            request=by.request,
-        )
+        note(c, by, "webhook.updated", webhook_id)
     return done(webhook_body(endpoint))
 
 
@@ -116,14 +109,7 @@ def delete_webhook(webhook_id: str, here: Here, by: By) -> Response:
     """The endpoint and its delivery log go."""
     with here.database.begin() as c:
         endpoints.remove(c, by.partner, webhook_id)
-        audit.append(
-            c,
-            by.partner,
-            actor=by.actor,
-            action="webhook.deleted",
-            target=webhook_id,
-            request=by.request,
-        )
+        note(c, by, "webhook.deleted", webhook_id)
     return done(Deleted(object="webhook", id=webhook_id))
 
 

@@ -133,3 +133,18 @@ def test_the_document_and_its_page_name_no_other_host(app):
     text = json.dumps(app.openapi())
 
     assert not re.findall(r"https?://(?!reknit\.example|partner\.example|iana\.org)[\w.]+", text)
+
+
+def test_what_is_made_is_linked_to_its_own_operations(document):
+    linked = {
+        each["operationId"]: set(response.get("links", {}))
+        for _, _, each in operations(document)
+        for status, response in each["responses"].items()
+        if status in ("201", "202")
+    }
+
+    assert {"getExport", "deleteExport", "downloadExport"} <= linked["createExport"]
+    assert {"getDelivery", "retryDelivery", "listDeliveryResults"} <= linked["createDelivery"]
+    assert {"getRun", "decideRun", "undoImport"} <= linked["createImport"]
+    assert {"getUpload", "completeUpload"} <= linked["createUpload"]
+    assert "resendDelivery" not in linked["createDelivery"]
