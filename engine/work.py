@@ -117,7 +117,11 @@ class Work:
     def undo(self, c: sa.Connection, partner: str, run: str, *, actor: str) -> Run:
         """A queued run that takes back what a completed one wrote; NotUndoable when it cannot be."""
         there = runs.get(c, partner, run)
-        if there.status is not RunStatus.COMPLETED or there.kind is RunKind.UNDO or there.dry_run:
+        if there.kind is RunKind.UNDO:
+            raise NotUndoable(
+                f"run {run} is an undo itself: import the files of {there.origin} again"
+            )
+        if there.status is not RunStatus.COMPLETED or there.dry_run:
             raise NotUndoable(f"run {run} has stored no rows: it is a {there.status} {there.kind}")
         if done := runs.of_origin(c, partner, run, kind=RunKind.UNDO):
             raise NotUndoable(f"run {run} is undone already, by {done[0].id}")

@@ -63,6 +63,7 @@ def start_run(company: str, files: Sequence[Path], partner: str, **said: Any) ->
                 policy=Policy(when_invalid=said["policy"]), dry_run=said["dry_run"],
                 queue=said["queue"], actor=ACTOR,
             )  # fmt: skip
+            _check_exclusions(c, run)
             _audit(c, run, "run.started")
         _told(work, run, said["wait"])
 
@@ -133,6 +134,17 @@ def _exclusions(said: Sequence[str]) -> list[dict[str, Any]]:
             raise click.UsageError(f"--exclude {each!r} should look like FIELD=VALUE")
         lists.setdefault(field, []).append(value)
     return [{"field": field, "values": values} for field, values in lists.items()]
+
+
+def _check_exclusions(c: "sqlalchemy.Connection", run: "Run") -> None:
+    """A suppression list of a field that nothing has would let everybody through."""
+    from engine.store import plans
+
+    version = plans.version(c, run.partner, run.plan, number=run.plan_version).version
+    fields = {field.name for template in version.templates for field in template.fields}
+    for each in run.options["exclude"]:
+        if each["field"] not in fields:
+            raise click.UsageError(f"--exclude: no template has a field {each['field']!r}")
 
 
 def _audit(c: "sqlalchemy.Connection", run: "Run", action: str) -> None:

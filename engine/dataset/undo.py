@@ -1,5 +1,6 @@
 """Take a run back: what it created goes, what it updated returns, what later runs edited stays."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ import pyarrow
 from duckdb import DuckDBPyConnection
 
 from engine.dataset import table as tables
+from engine.dataset.matching import count
 from engine.dataset.records import LINEAGE, Column, Commit, Kind, Location
 from engine.dataset.rewrite import rewrite
 from engine.dataset.table import Table
@@ -18,6 +20,7 @@ from engine.sql import ident, literal
 LISTED = 1_000
 
 _ID, _RUN, *_, _CREATED_RUN = LINEAGE
+_WRITTEN = (_ID, _RUN, _CREATED_RUN)
 _NOTHING = pyarrow.table({_ID.name: pyarrow.array([], pyarrow.int64())})
 
 
@@ -56,12 +59,13 @@ def undo(
     now = tables.existing(sheet)
     commit = _to_undo(now, run, undo_run=undo_run)
     after, before = _versions(sheet, now, commit)
-    opened = [each for each in (now, after, before) if each is not None]
+    steps = {run: before, **_undone_before(sheet, now, commit)}
+    opened = [each for each in (now, after, *steps.values()) if each is not None]
     with tables.connect(scratch, tables=opened, threads=threads, memory=memory) as connection:
         kept, rows = _kept(connection, now, after, run=run)
         done = tables.recorded(now, undo_run)
         if done is None:
-            done = _take_back(connection, sheet, now, before, run=run, undo_run=undo_run, kept=kept)
+            done = _take_back(connection, sheet, now, steps, undo_run=undo_run, kept=kept)
     return Undone(removed=done.removed, restored=done.restored, kept=done.kept, kept_rows=rows)
 
 
@@ -96,6 +100,22 @@ def _versions(sheet: Location, now: Table, commit: Commit) -> tuple[Table, Table
     return after, before
 
 
+def _undone_before(sheet: Location, now: Table, commit: Commit) -> dict[str, Table | None]:
+    """Runs before it that were undone, newest first, each with the sheet as it was before them.
+
+    Rows they wrote stayed when a later run had edited them: what that one restored is not theirs.
+    """
+    past = tables.commits(now)
+    undone = {each.undoes for each in past}
+    found: dict[str, Table | None] = {}
+    for each in past:
+        if each.kind is Kind.IMPORT and each.run in undone and each.version < commit.version:
+            before = tables.open_table(sheet, version=each.version - 1) if each.version else None
+            if before is None or not tables.missing_files(sheet, before):
+                found[each.run] = before
+    return found
+
+
 def _to_undo(now: Table, run: str, *, undo_run: str) -> Commit:
     past = tables.commits(now)
     for commit in past:
@@ -118,48 +138,59 @@ def _kept(
         f"JOIN stored s ON s._id = a._id WHERE a._run = {literal(run)} AND s._run <> {literal(run)}"
     )
     listed = connection.execute(f"SELECT * FROM edited ORDER BY _id LIMIT {LISTED}").fetchall()
-    count = connection.execute("SELECT count(*) FROM edited").fetchall()[0][0]
-    return int(count), tuple(Kept(id=row_id, run=later) for row_id, later in listed)
+    return count(connection, "edited"), tuple(
+        Kept(id=row_id, run=later) for row_id, later in listed
+    )
 
 
 def _take_back(
     connection: DuckDBPyConnection,
     sheet: Location,
     now: Table,
-    before: Table | None,
+    steps: Mapping[str, Table | None],
     *,
-    run: str,
     undo_run: str,
     kept: int,
 ) -> Commit:
-    columns = tables.table_columns(now)
-    tables.view(connection, now, name="stored", wanted=[_ID, _RUN, _CREATED_RUN])
-    connection.execute(
-        "CREATE TEMP TABLE written AS SELECT _id, _created_run = _run AS is_new FROM stored "
-        f"WHERE _run = {literal(run)}"
-    )
-    connection.execute("CREATE TEMP TABLE removed AS SELECT _id FROM written WHERE is_new")
-    connection.execute(f"CREATE TEMP TABLE changed AS {_earlier(connection, before, columns)}")
+    columns, run = tables.table_columns(now), next(iter(steps))
+    tables.view(connection, now, name="stored", wanted=_WRITTEN)
+    connection.execute(f"CREATE TEMP TABLE gone AS FROM stored WHERE _run = {literal(run)}")
+    connection.execute("CREATE TEMP TABLE removed (_id BIGINT)")
     empty = ", ".join(f"CAST(NULL AS {each.type}) AS {ident(each.name)}" for each in columns)
+    connection.execute(f"CREATE TEMP TABLE changed AS SELECT {empty} WHERE false")
     connection.execute(f"CREATE TEMP VIEW created AS SELECT {empty} WHERE false")
-    removed, restored = (
-        int(connection.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0])
-        for name in ("removed", "changed")
-    )
+    for each, before in steps.items():
+        _go_back(connection, each, before, columns=columns, undone=tuple(steps))
     record = Commit(
-        version=0, at=datetime.now(UTC), kind=Kind.UNDO, run=undo_run, undoes=run,
-        removed=removed, restored=restored, kept=kept,
+        version=0, at=datetime.now(UTC), kind=Kind.UNDO, run=undo_run, undoes=run, kept=kept,
+        removed=count(connection, "removed"), restored=count(connection, "changed"),
     )  # fmt: skip
     rewrite(connection, sheet, now, columns=columns, record=record, new_ids=0)
     return record
 
 
-def _earlier(
-    connection: DuckDBPyConnection, before: Table | None, columns: tuple[Column, ...]
-) -> str:
-    """The rows the run updated, as they were before it."""
+def _go_back(
+    connection: DuckDBPyConnection,
+    run: str,
+    before: Table | None,
+    *,
+    columns: Sequence[Column],
+    undone: Sequence[str],
+) -> None:
+    """What `run` wrote of the rows in `gone` is removed, or as before; if that was undone too, gone."""
+    mine = f"_run = {literal(run)}"
+    if not count(connection, f"(FROM gone WHERE {mine})"):
+        return
+    connection.execute(
+        f"INSERT INTO removed SELECT _id FROM gone WHERE {mine} AND _created_run = _run"
+    )
     if before is None:
-        empty = ", ".join(f"CAST(NULL AS {each.type}) AS {ident(each.name)}" for each in columns)
-        return f"SELECT {empty} WHERE false"
+        return
+    taken = f"_run IN ({', '.join(map(literal, undone))})"
+    known = f"SELECT _id FROM gone WHERE {mine} AND _created_run <> _run"
+    earlier = f"FROM stored_before SEMI JOIN ({known}) USING (_id)"
     tables.view(connection, before, name="stored_before", wanted=columns)
-    return "SELECT b.* FROM stored_before b JOIN written w ON w._id = b._id WHERE NOT w.is_new"
+    connection.execute(f"INSERT INTO changed {earlier} WHERE NOT {taken}")
+    if len(undone) > 1:
+        tables.view(connection, before, name="stored_before", wanted=_WRITTEN)
+        connection.execute(f"INSERT INTO gone {earlier} WHERE {taken}")

@@ -51,6 +51,12 @@ def _here(there: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REKNIT_DATA_DIR", str(there.services.settings.data_dir))
 
 
+def test_a_suppression_list_of_no_field_is_refused(owner: str, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("Name,Email,Age\nAnn,ann@x.io,1\n")
+    with pytest.raises(click.UsageError, match="no template has a field 'mail'"):
+        reknit("runs", "start", owner, str(tmp_path / "in.csv"), "--exclude", "mail=ann@x.io")
+
+
 def reknit(*arguments: str, given: str | None = None) -> str:
     result = CliRunner().invoke(root, arguments, input=given, standalone_mode=False)
     if result.exception is not None:

@@ -40,6 +40,21 @@ def test_undo_keeps_and_lists_rows_a_later_run_edited(sheet: Location, tmp_path:
     assert rows_of(sheet, "email", "name") == [("ann@x.io", "three"), ("ben@x.io", "three")]
 
 
+def test_rows_kept_for_a_later_run_go_with_it(sheet: Location, tmp_path: Path) -> None:
+    bring(sheet, tmp_path, "r0", [ANN])
+    bring(sheet, tmp_path, "r1", [{**ANN, "name": "one"}, BEN])
+    bring(sheet, tmp_path, "r2", [{**ANN, "name": "two"}, {**BEN, "name": "two"}, CLEO])
+    bring(sheet, tmp_path, "r3", [{**each, "name": "three"} for each in (ANN, BEN, CLEO)])
+    for run, (removed, restored, kept) in {
+        "r2": (0, 0, 3),
+        "r1": (0, 0, 2),
+        "r3": (2, 1, 0),
+    }.items():
+        done = undo(sheet, run, undo_run=f"u-{run}", scratch=tmp_path)
+        assert (done.removed, done.restored, done.kept) == (removed, restored, kept)
+    assert rows_of(sheet, "email", "name", "_run") == [("ann@x.io", "Ann", "r0")]
+
+
 def test_runs_are_undone_newest_first_down_to_nothing(sheet: Location, tmp_path: Path) -> None:
     bring(sheet, tmp_path, "r1", [ANN])
     bring(sheet, tmp_path, "r2", [{**ANN, "name": "two"}])
