@@ -234,7 +234,9 @@ class _Server:
     def __init__(self) -> None:
         self.owner = os.getpid()
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Ctrl-C and a service manager's SIGTERM are for this process, which ends its children.
         code = (
+            "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
             f"import sys; sys.path[:] = {sys.path!r}\n"
             "import duckdb, numpy.ma, pyarrow\n"
             f"from engine.sandbox_child import serve\nserve({theirs.fileno()})"
@@ -253,6 +255,7 @@ class _Server:
                 env=environment,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                process_group=0,
             )
 
     def request(self, module: str, fds: list[int]) -> None:

@@ -4,6 +4,7 @@ The server is a fresh interpreter with an empty environment, one thread and no n
 the module of each function once, so that a child starts with everything loaded.
 """
 
+import contextlib
 import errno
 import gc
 import importlib
@@ -75,18 +76,21 @@ def _fork(module: str, fds: list[int], control: socket.socket) -> int:
         finally:
             os._exit(0)
     os.close(fds[0])
-    os.write(fds[1], struct.pack("<i", pid))
+    _say(fds[1], pid)
     return pid
 
 
 def _report_end(pidfd: int, pid: int, status_fd: int) -> None:
     _, status = os.waitpid(pid, 0)
-    try:
-        os.write(status_fd, struct.pack("<i", os.waitstatus_to_exitcode(status)))
-    except BrokenPipeError:
-        pass  # the caller has its answer already
+    _say(status_fd, os.waitstatus_to_exitcode(status))
     os.close(status_fd)
     os.close(pidfd)
+
+
+def _say(status_fd: int, number: int) -> None:
+    # A caller may have its answer already, or have given up; the other children live on.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(status_fd, struct.pack("<i", number))
 
 
 def _work(channel: socket.socket, problem: str | None) -> None:

@@ -36,6 +36,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        click.echo("reknit: interrupted", err=True)
         sys.exit(130)
     except Exception as error:
         if (code := exit_code(error)) is None:

@@ -125,6 +125,8 @@ def _accounting(outcome: Outcome) -> None:
     for sheet in outcome.sheets:
         for file in sheet.files:
             table.add_row(Text(sheet.sheet), Text(file.file), *_counts(file.accounting))
+    if table.row_count > 1:
+        table.add_row("all", "", *_counts(outcome.accounting), style="bold")
     OUT.print(table)
     OUT.print(Text("read = valid + invalid + duplicate + skipped", "dim"))
 

@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,22 @@ def test_a_file_that_fits_is_imported_and_its_valid_rows_lie_in_the_folder(folde
         ["a@example.com", "2024-01-31", "active"],
         ["b@example.com", "2024-02-01", "closed"],
     ]
+
+
+def test_an_interrupted_run_leaves_nothing_and_says_so(folder):
+    os.mkfifo(folder / "endless.csv")
+    command = [sys.executable, "-c", "from api.cli import main; main()"]
+    words = ["run", "endless.csv", "--plan", "plan.yaml", "--out", "out"]
+    with subprocess.Popen(
+        [*command, *words], cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        end = time.monotonic() + 30
+        while not (folder / "out").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        told = process.communicate(timeout=60)[1]
+    assert (process.returncode, told.strip()) == (130, "reknit: interrupted")
+    assert not (folder / "out").exists()
 
 
 def test_rows_that_were_skipped_are_told_with_the_reason(folder):
