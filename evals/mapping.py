@@ -11,9 +11,9 @@ from engine.binding.score import Model, Near, pair_features, scores
 from evals.fit import Sample, fit
 from evals.tasks import Task
 
-#: From this confidence on a column counts as bound: on suites whose weights were learned without
-#: them it is .984 right there, and .013 of the columns without a field are bound.
-BOUND = 0.92
+#: From this confidence on a column counts as bound: the lowest at which, on business exports the
+#: weights have not seen, .989 of it is right and .010 of the columns without a field are bound.
+BOUND = 0.97
 FOLDS = 5
 
 
@@ -111,7 +111,8 @@ def _guesses(task: Task, model: Model) -> list[Guess]:
         if column in task.ignored:
             continue
         truth = task.truth.get(column, frozenset())
-        row = told.logits[column]
+        # As a run takes them: the surest first, by weight where two are equally sure.
+        row = told.sure[column] + 1e-6 * told.logits[column]
         best = int(row.argmax())
         found.append(
             Guess(

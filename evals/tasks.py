@@ -57,9 +57,8 @@ def _sides(raw: list[dict[str, Any]]) -> tuple[Side, ...]:
             names=_names(each),
             about=each.get("description", ""),
             values=profile if profile.filled else None,
-            place=at / max(len(raw) - 1, 1),
         )
-        for at, (each, profile) in enumerate(zip(raw, profiles, strict=True))
+        for each, profile in zip(raw, profiles, strict=True)
     )
 
 

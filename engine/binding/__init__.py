@@ -61,7 +61,6 @@ def bind(
         learned=learn(memory, template=template.template) if memory else None,
         weights=weights,
         unmapped=tuple(each for each in template.fields if each.name not in mapped),
-        places={field: at / max(len(mapped) - 1, 1) for at, field in enumerate(mapped)},
     )
     taken, doubts = _claims(task, wanted)
     fields = list(dict.fromkeys(feed[0] for each in wanted for feed in each.feeds))

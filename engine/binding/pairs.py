@@ -1,15 +1,16 @@
 """What speaks for and against one column feeding one field: features of names and of values."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import log, sqrt
 
 from rapidfuzz import fuzz
 
 from engine.binding.learned import Support
-from engine.binding.similar import alike
+from engine.binding.promised import promised
+from engine.binding.similar import alike, same
 from engine.binding.words import concepts, normalised, words
 from engine.profile import ColumnProfile
 
@@ -20,24 +21,32 @@ _RIVALS = (
     frozenset({"first_name", "last_name", "middle_name", "nickname", "maiden_name"}),
     frozenset({"street", "city", "state", "postal_code", "country", "po_box"}),
     frozenset({"start_date", "end_date", "created_at", "updated_at", "birth_date", "anniversary",
-               "due_date", "close_date", "value_date", "booking_date"}),
+               "due_date", "close_date", "value_date", "booking_date", "hire_date", "expiry_date",
+               "termination_date", "invoice_date", "order_date", "delivery_date", "purchase_date",
+               "last_activity"}),
+    frozenset({"customer_id", "supplier_id", "employee_id", "order_number", "invoice_number", "sku",
+               "transaction_id", "ticket_id", "serial", "asset_tag", "check_number", "barcode",
+               "account_number", "tracking_number", "postal_code", "tax_id", "national_id"}),
     frozenset({"debit", "credit", "balance", "tax", "discount", "total"}),
     frozenset({"assistant", "manager", "spouse", "children", "parent"}),
     frozenset({"id", "email", "phone", "status", "type", "description", "quantity", "price"}),
     frozenset({"day", "month", "year"}), frozenset({"latitude", "longitude"}),
-    frozenset({"primary", "secondary", "other"}), frozenset({"customer", "supplier"}),
+    frozenset({"primary", "secondary", "other"}),
+    frozenset({"customer", "supplier", "employee", "driver", "doctor", "teacher"}),
+    frozenset({"price", "cost", "purchase_cost", "tax", "discount", "shipping_cost", "quantity"}),
 )  # fmt: skip
 
 #: A plain address or phone is the first of several; these words say first, and second.
 _FIRST = frozenset({"primary", "work", "billing", "mailing"})
 _SECOND = frozenset({"secondary", "other", "home", "shipping"})
+_FURTHER = (("2",), ("3",), ("4",), ("5",))
 
 FEATURES = (
     "letters", "words", "meaning", "covers_field", "covers_column", "same", "same_meaning",
-    "inside", "initials", "head", "number_differs", "rivals", "all_names", "all_rivals",
+    "inside", "initials", "head", "number_differs", "rivals", "loosely", "all_names", "all_rivals",
     "rank_agrees", "rank_differs", "described",
-    "fits", "misfits", "kinds", "shapes", "shared_values", "shared_words", "lengths", "unlike",
-    "position", "remembered", "remembered_often", "remembered_words", "remembered_elsewhere",
+    "fits", "misfits", "promised", "broken", "kinds", "shapes", "shared_values", "shared_words", "lengths", "unlike",
+    "remembered", "remembered_often", "remembered_words", "remembered_elsewhere",
 )  # fmt: skip
 
 
@@ -49,11 +58,28 @@ class Side:
     key: str = ""  #: the field's name in memory
     about: str = ""  #: a longer description
     values: ColumnProfile | None = None
-    place: float = 0.5  #: 0 first … 1 last among its siblings
 
+
+#: Words that say which of several, not what.
+_WHICH = _FIRST | _SECOND
+_FIRST_NAME, _LAST_NAME = ("first_name",), ("last_name",)
 
 Weights = dict[str, float]
+Alike = Callable[[str, str], float]
 NOTHING = Support()
+
+
+def in_company(sides: Sequence[Side]) -> list[Side]:
+    """A bare "name" beside a first name alone is the last name, and the other way round."""
+    meanings = {concepts(name) for side in sides for name in side.names}
+    missing = {_LAST_NAME, _FIRST_NAME} - meanings
+    if len(missing) != 1:
+        return list(sides)
+    meant = " ".join(missing.pop()).replace("_", " ")
+    return [
+        replace(side, names=(meant,)) if {concepts(n) for n in side.names} == {("name",)} else side
+        for side in sides
+    ]
 
 
 def weights(sides: Iterable[Side]) -> Weights:
@@ -63,7 +89,11 @@ def weights(sides: Iterable[Side]) -> Weights:
     for side in sides:
         total += 1
         counts.update({part for name in side.names for part in (*words(name), *concepts(name))})
-    return {word: log(1 + total / count) for word, count in counts.items()}
+    # A bare number says which of several: that tells less than how rare it is.
+    return {
+        word: log(1 + total / count) * (0.5 if word.isdigit() else 1.0)
+        for word, count in counts.items()
+    }
 
 
 def features(
@@ -79,7 +109,7 @@ def features(
     best = max(
         (_named(name, header, weigh) for name in field.names if name),
         key=lambda each: (each[5], each[6], each[2] + each[1] + each[0]),
-        default=[0.0] * 12,
+        default=[0.0] * 13,
     )
     said = [
         *best,
@@ -87,19 +117,21 @@ def features(
         _described(field.about, header, weigh),
         0.0 if fits is None else fits,
         0.0 if fits is None else float(fits < 0.5),
+        *promised(field.names, column.values),
     ]
     seen = _valued(field.values, column.values)
     recalled = [memory.header, memory.known * memory.header, memory.words, memory.against]
-    return [*said, *seen, 1 - abs(field.place - column.place), *recalled]
+    return [*said, *seen, *recalled]
 
 
 def _named(name: str, header: str, weigh: Weights) -> list[float]:
     one, two = normalised(name).replace(" ", ""), normalised(header).replace(" ", "")
     if not one or not two:
-        return [0.0] * 12
+        return [0.0] * 13
     mine, theirs = concepts(name), concepts(header)
     both, field_only, column_only = _shared(mine, theirs, weigh)
     meaning = 2 * both / (2 * both + field_only + column_only)
+    firm, field_rest, column_rest = _shared(mine, theirs, weigh, alike=same)
     spelled, left, right = _shared(words(name), words(header), weigh)
     shorter = min(len(one), len(two))
     return [
@@ -112,10 +144,17 @@ def _named(name: str, header: str, weigh: Weights) -> list[float]:
         float(sorted(mine) == sorted(theirs)),
         fuzz.partial_ratio(one, two) / 100 if shorter >= 4 else 0.0,
         float(_initials(name, header) or _initials(header, name)),
-        float(bool(mine) and bool(theirs) and alike(mine[-1], theirs[-1]) > 0),
+        float(bool(mine and theirs) and alike(_head(mine), _head(theirs)) > 0),
         float(_numbers(name) != _numbers(header)),
         float(_exclude(set(mine), set(theirs))),
+        meaning - 2 * firm / (2 * firm + field_rest + column_rest),
     ]
+
+
+def _head(meaning: Sequence[str]) -> str:
+    """The last concept that says what it is: a work phone is a phone, and so is a phone (work)."""
+    telling = [each for each in meaning if each not in _WHICH and not each.isdigit()]
+    return (telling or meaning)[-1]
 
 
 def _together(names: Sequence[str], header: str, weigh: Weights) -> list[float]:
@@ -124,7 +163,7 @@ def _together(names: Sequence[str], header: str, weigh: Weights) -> list[float]:
     theirs = concepts(header)
     both, _, missing = _shared(theirs, mine, weigh)
     first, second = set(theirs), set(mine)
-    ranks = [_rank(first), _rank(second)]
+    ranks = [_rank(first, header), _rank(second, *names)]
     return [
         both / (both + missing) if mine else 0.0,
         float(_exclude(second, first)),
@@ -133,9 +172,9 @@ def _together(names: Sequence[str], header: str, weigh: Weights) -> list[float]:
     ]
 
 
-def _rank(meaning: set[str]) -> int:
-    """1 for the first of several, -1 for a further one, 0 where there is no such thing."""
-    if meaning & _SECOND:
+def _rank(meaning: set[str], *names: str) -> int:
+    """1 for the first of several, -1 for a further one."""
+    if meaning & _SECOND or any(_numbers(name) in _FURTHER for name in names):
         return -1
     return 1
 
@@ -146,7 +185,7 @@ def _numbers(name: str) -> tuple[str, ...]:
 
 
 def _shared(
-    left: Sequence[str], right: Sequence[str], weigh: Weights
+    left: Sequence[str], right: Sequence[str], weigh: Weights, *, alike: Alike = alike
 ) -> tuple[float, float, float]:
     """Weight of what both have, and of what only one has."""
     rest, both, only = list(right), 0.0, 0.0

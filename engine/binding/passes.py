@@ -1,14 +1,14 @@
 """The passes, cheapest first: each claims columns for what earlier ones left open."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from engine.binding.bound import Pass
 from engine.binding.fit import TELLING, fit, known
 from engine.binding.learned import Learned, support
 from engine.binding.memory import Memory, shape
-from engine.binding.pairs import Side
+from engine.binding.pairs import Side, in_company
 from engine.binding.positions import displaced
 from engine.binding.score import Model, scores
 from engine.binding.words import concepts, normalised
@@ -59,7 +59,6 @@ class Task:
     learned: Learned | None = None
     unmapped: tuple[TemplateField, ...] = ()  #: fields of the template that nothing feeds
     weights: Model | None = None  #: the shipped ones, unless told otherwise
-    places: Mapping[str, float] = field(default_factory=dict)  #: of fields, 0 first … 1 last
 
     def header(self, column: int) -> str:
         """The column's header as it stands."""
@@ -160,11 +159,12 @@ def alias(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Clai
 def synonym(task: Task, wanted: Collection[Wanted], free: Collection[int]) -> Claims:
     """A name or synonym of the field, or a header of the same meaning."""
     claims = []
+    read = in_company([_column(task, at) for at in range(len(task.source.columns))])
     for each in wanted:
         for at in free:
-            header = task.header(at)
+            header, meaning = task.header(at), concepts(read[at].names[0])
             told = next((name for name in each.known if _same(name, header)), None)
-            means = next((name for name in each.known if concepts(name) == concepts(header)), None)
+            means = next((name for name in each.known if concepts(name) == meaning), None)
             if header and (told or means) and _plausible(task, each, at):
                 score = 0.99 if told else 0.982
                 field = each.feeds[0][0]
@@ -283,7 +283,6 @@ def _side(task: Task, wanted: Wanted) -> Side:
         names=wanted.known,
         key=field if alone else "",
         about=wanted.fields[0].description if alone else "",
-        place=task.places.get(field, 0.5),
     )
 
 
@@ -293,7 +292,10 @@ def _unmapped(task: Task) -> list[Side]:
 
 
 def _column(task: Task, at: int) -> Side:
-    return Side(names=(task.header(at),), place=at / max(len(task.source.columns) - 1, 1))
+    return Side(
+        names=(task.header(at),),
+        values=task.profile.columns[at] if at < len(task.profile.columns) else None,
+    )
 
 
 def _telling_fit(task: Task, wanted: Wanted, at: int) -> float | None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rapidfuzz import process
 
 from engine.binding.learned import Learned, support
-from engine.binding.pairs import FEATURES, NOTHING, Side, features, weights
+from engine.binding.pairs import FEATURES, NOTHING, Side, features, in_company, weights
 from engine.binding.similar import similarity
 from engine.binding.vectors import installed
 from engine.binding.vectors import near as near_by_vectors
@@ -105,11 +105,13 @@ def pair_features(
     near: Near | None = None,
 ) -> Matrix:
     """Columns by fields by `FEATURES` and `near`; far pairs of a large schema stay all zero."""
+    headers = [column.names[0] if column.names else "" for column in columns]
+    fields, columns = in_company(fields), in_company(columns)
     weigh = weights([*fields, *columns])
     table = np.zeros((len(columns), len(fields), len(FEATURES)))
     close = _close(fields, columns)
     for c, column in enumerate(columns):
-        known = support(learned, column.names[0]) if learned and column.names else {}
+        known = support(learned, headers[c]) if learned and headers[c] else {}
         for f, field in enumerate(fields):
             remembered = known.get(field.key, NOTHING)
             if close is None or f in close[c] or remembered.header or remembered.words > 0.2:

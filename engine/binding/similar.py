@@ -10,16 +10,28 @@ from engine.binding.words import concepts, normalised, words
 _NEAR = frozenset(
     frozenset(pair)
     for pair in (
-        ("full_name", "name"), ("mobile", "phone"), ("title", "job_title"), ("title", "name"),
-        ("description", "notes"), ("amount", "total"), ("amount", "price"), ("id", "number"),
+        ("full_name", "name"), ("mobile", "phone"), ("title", "job_title"),
+                ("description", "notes"), ("amount", "total"), ("amount", "price"), ("id", "number"),
         ("website", "domain"), ("created_at", "date"), ("booking_date", "date"), ("cost", "price"),
-        ("company", "customer"), ("company", "organization"), ("category", "type"),
+        ("company", "customer"), ("company", "organization"),
         ("category", "tags"), ("street", "street2"), ("birth", "birth_date"), ("stage", "status"),
         ("reference", "description"), ("payee", "name"), ("sku", "id"), ("stock", "quantity"),
-        ("source", "type"), ("location", "city"), ("company", "name"), ("product", "name"),
-        ("net", "amount"), ("gross", "amount"), ("subtotal", "total"), ("username", "name"),
+        ("location", "city"), ("company", "name"), ("product", "name"),
+        ("net", "amount"), ("gross", "amount"), ("subtotal", "total"),
         ("close_date", "end_date"), ("due_date", "end_date"), ("size", "area"), ("cost", "amount"),
         ("customer", "name"), ("supplier", "name"), ("owner", "manager"), ("secondary", "other"),
+        ("expiry_date", "end_date"), ("hire_date", "start_date"), ("termination_date", "end_date"),
+        ("invoice_date", "date"), ("order_date", "date"), ("delivery_date", "date"),
+        ("purchase_date", "date"), ("transaction_id", "id"), ("transaction_id", "reference"),
+        ("employee_id", "id"), ("customer_id", "id"), ("supplier_id", "id"), ("ticket_id", "id"),
+        ("order_number", "id"), ("manufacturer", "supplier"), ("manufacturer", "brand"),
+        ("created_by", "owner"), ("account_name", "account_number"), ("company", "account_number"),
+        ("warehouse", "location"), ("duration", "hours"), ("last_activity", "updated_at"),
+        ("district", "city"), ("district", "state"), ("territory", "state"), ("employee", "name"),
+        ("employee", "full_name"), ("payee", "customer"), ("payee", "supplier"), ("code", "id"),
+        ("code", "number"), ("code", "sku"), ("rent", "price"), ("salary", "amount"),
+        ("reference", "notes"), ("nationality", "country"), ("vehicle", "car"),
+        ("check_number", "number"), ("grade", "rating"), ("content", "description"),
     )
 )  # fmt: skip
 #: How much a near concept counts.
@@ -59,12 +71,15 @@ def overlap(left: tuple[str, ...], right: tuple[str, ...]) -> float:
 
 
 def alike(left: str, right: str) -> float:
+    """1 for the same word, less for a slip or a word used for the other, 0 for another word."""
+    return _NEARLY if frozenset((left, right)) in _NEAR else same(left, right)
+
+
+def same(left: str, right: str) -> float:
     """1 for the same word, less for a slip, 0 for another word."""
     if left == right:
         return 1.0
-    if frozenset((left, right)) in _NEAR:
-        return _NEARLY
-    if left.isdigit() or right.isdigit() or min(len(left), len(right)) < 4:
+    if left[-1:].isdigit() or right[-1:].isdigit() or min(len(left), len(right)) < 4:
         return 0.0
     score = fuzz.ratio(left, right) / 100
     return score if score >= SLIP else 0.0

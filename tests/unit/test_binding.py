@@ -8,8 +8,11 @@ import pytest
 from tables import staged
 
 from engine.binding import Binding, Pass, Remembered, Scope, Trust, bind, match, shape
+from engine.binding.pairs import Side, in_company
+from engine.binding.promised import promised
+from engine.binding.words import concepts
 from engine.errors import CompileError
-from engine.profile import profile
+from engine.profile import of_values, profile
 from plans.plan import Plan, SheetPlan
 from plans.template import Template
 
@@ -183,3 +186,42 @@ def test_the_only_sheet_takes_every_table(tmp_path: Path) -> None:
     plan = plan_of({"template": "contacts", "columns": [{"field": "email", "from": "Email"}]})
     tables = [staged(tmp_path, [name], [["1"]], file=f"{name}.csv") for name in ("a", "b")]
     assert match(tables, plan, [CONTACTS]) == (("contacts", 0), ("contacts", 1))
+
+
+@pytest.mark.parametrize(
+    ("header", "other"),
+    [
+        ("Business fax number", "Fax (work)"),  # a fax phone is a fax
+        ("Manager's Name", "Vorgesetzter"),  # whoever has a name is meant by it
+        ("Telefon służbowy", "Work phone"),  # letters Unicode does not take apart
+        ("Fødselsdato", "Date of birth"),
+        ("勤務先電話番号", "Work phone"),  # no space between words
+        ("País/Región", "Country"),
+        ("Company city", "City (business)"),
+    ],
+)
+def test_headers_of_one_meaning_come_to_the_same_concepts(header: str, other: str) -> None:
+    assert sorted(concepts(header)) == sorted(concepts(other))
+
+
+def test_a_bare_name_beside_a_first_name_is_the_last_name() -> None:
+    sides = [Side(names=(name,)) for name in ("Vorname", "Name", "Ort")]
+    assert [side.names for side in in_company(sides)] == [("Vorname",), ("last name",), ("Ort",)]
+    assert in_company(sides[1:]) == sides[1:]
+
+
+@pytest.mark.parametrize(
+    ("field", "cells", "kept"),
+    [
+        ("Birth date", ["2024-05-31"], (1.0, 0.0)),
+        ("Birth date", ["Berlin"], (0.0, 1.0)),
+        ("City", ["Berlin"], (0.0, 0.0)),
+        ("City", ["17"], (0.0, 1.0)),
+        ("Gizmo", ["17"], (0.0, 0.0)),
+    ],
+)
+def test_a_name_promises_what_its_values_are(
+    field: str, cells: list[str], kept: tuple[float, float]
+) -> None:
+    (column,) = of_values([("x", cells)])
+    assert promised([field], column) == kept
