@@ -13,8 +13,8 @@ from engine.intake.delimited import stage_delimited
 from engine.intake.formats import File
 from engine.intake.limits import IntakeLimits
 from engine.intake.parquet import stage_parquet
+from engine.intake.reading import Reading
 from engine.intake.records import stage_json
-from engine.intake.rows import Reading
 from engine.intake.source import Format, Source, Staged
 from engine.intake.staging import shard_file
 from engine.intake.workbook import stage_workbook

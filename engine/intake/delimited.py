@@ -9,9 +9,10 @@ from engine.intake.dialect import Detected
 from engine.intake.encoding import Encoding
 from engine.intake.parse import Dialect, Record, parse
 from engine.intake.plain import stage_plain
-from engine.intake.rows import Reading, stage_tables
+from engine.intake.reading import Reading
+from engine.intake.rows import stage_tables
 from engine.intake.scan import NotPlain
-from engine.intake.source import ReadCode, ReadNote, Staged, View
+from engine.intake.source import ReadCode, ReadNote, Staged, View, told
 from plans.plan import Read
 
 #: Detection never reads more than this.
@@ -71,10 +72,9 @@ def _newline(sample: str) -> str:
     return used[0] if len(used) == 1 else "mixed" if used else "\n"
 
 
-def _text_notes(sample: str) -> tuple[ReadNote, ...]:
-    count = encoding.mojibake(sample)
+def _text_notes(sample: str) -> list[ReadNote]:
     message = "text that was decoded wrongly before, such as `Ã¤` for `ä`"
-    return (ReadNote(code=ReadCode.MOJIBAKE, message=message, count=count),) if count else ()
+    return told((ReadCode.MOJIBAKE, encoding.mojibake(sample), message, None))
 
 
 def _views(
@@ -132,16 +132,22 @@ class _Seen:
             yield line
 
     def notes(self) -> list[ReadNote]:
-        notes = []
-        if self.nul[0]:
-            message = f"NUL characters taken out, first in line {self.nul[1]}"
-            notes.append(ReadNote(code=ReadCode.NUL_REMOVED, message=message, count=self.nul[0]))
-        if self.foreign[0]:
-            message = f"lines in another encoding, first line {self.foreign[1]}"
-            notes.append(
-                ReadNote(code=ReadCode.MIXED_ENCODING, message=message, count=self.foreign[0])
-            )
-        if len(self.ends & {"\r\n", "\n", "\r"}) > 1:
-            message = "several kinds of line ends"
-            notes.append(ReadNote(code=ReadCode.MIXED_NEWLINES, message=message))
-        return notes
+        """What they showed."""
+        nul, first_nul = self.nul
+        foreign, first_foreign = self.foreign
+        ends = len(self.ends & {"\r\n", "\n", "\r"}) > 1
+        return told(
+            (
+                ReadCode.NUL_REMOVED,
+                nul,
+                f"NUL characters taken out, first in line {first_nul}",
+                None,
+            ),
+            (
+                ReadCode.MIXED_ENCODING,
+                foreign,
+                f"lines in another encoding, first line {first_foreign}",
+                None,
+            ),
+            (ReadCode.MIXED_NEWLINES, int(ends), "several kinds of line ends", None),
+        )

@@ -1,58 +1,30 @@
 """Which characters tell cells and records apart: every candidate reads a sample and is scored.
 
-A reading is good when its records are as wide as each other, its columns hold values of one kind
-and its cells look like single values. When two readings are close, DuckDB's sniffer and CleverCSV
-are asked too. Runners-up stay in the choice.
+When two readings are close, DuckDB's sniffer and CleverCSV are asked too. Runners-up stay in the
+choice.
 """
 
 import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from engine.errors import SourceError
 from engine.intake import consult
-from engine.intake.parse import Dialect, Record, parse
+from engine.intake.parse import Dialect, parse
+from engine.intake.score import PRIORS, SINGLE, filled, score, usual_width
 from engine.intake.source import Choice
 from plans.plan import Read
 
-#: How usual a delimiter is. Rare ones have to show more: words and times hold them too.
-PRIORS = {
-    ",": 1.0, ";": 0.98, "\t": 1.0, "|": 0.96, "||": 0.96, "::": 0.9, ";;": 0.9, ", ": 1.02,
-    "; ": 1.0, "~": 0.8, "^": 0.8, "\x1f": 1.0, "\x01": 1.0, "\x1e": 0.9, "¦": 0.9, "§": 0.8,
-    ":": 0.55, "#": 0.55, "&": 0.5, "*": 0.5, "=": 0.5, "!": 0.4, " ": 0.5,
-}  # fmt: skip
-#: Below this prior a delimiter needs several records that agree; many cells in every one make it
-#: as likely as this.
-RARE, LIKELY = 0.7, 0.8
-#: The score of reading every line as one cell; what is worse is no delimiter.
-SINGLE = 0.3
 #: From this share of the best score on a reading is close; what one vote of a sniffer adds.
 CLOSE, VOTE = 0.8, 0.1
 #: What an escape that is used as one adds.
 ESCAPED = 1.02
-#: From this width on a record with fewer cells than most may have lost its empty ones.
-WIDE = 4
-SAMPLE, ROWS, TINY = 1 << 16, 300, 6
+SAMPLE = 1 << 16
 #: Comments above the table, where two lines or more follow.
 _COMMENTS = re.compile(r"\A(?:[ \t]*#[^\r\n]*[\r\n]+)+(?=[^\r\n#]+[\r\n]+[^\r\n])")
-_SHAPES = (
-    ("empty", re.compile(r"\s*")),
-    ("number", re.compile(r"\s*[-+(]?\s?[$€£¥]?\s?-?\d[\d., '\u2019]*(?:[eE][-+]?\d+)?\s?%?\)?\s?[$€£¥]?\s*")),
-    ("date", re.compile(
-        r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T ]+[\d:.,]+\s?(?:[AaPp]\.?[Mm]\.?|Z|[-+]\d\d:?\d\d)?)?\s*"
-    )),
-    ("time", re.compile(r"\s*\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?\s?(?:[AaPp][Mm])?\s*")),
-    ("mail", re.compile(r"\s*[\w.+-]+@[\w-]+(?:\.[\w-]+)+\s*")),
-    ("web", re.compile(r"\s*(?:https?://|www\.)\S+\s*")),
-    ("code", re.compile(r"\s*[A-Za-z]{0,6}[-_/]?\d[\w/-]*\s*")),
-    ("word", re.compile(r"\s*[^\W\d_][\w.'\u2019&/()-]*\s*")),
-    ("text", re.compile(r"[^;|\t\"]*")),
-)  # fmt: skip
-_WORTH = {"text": 0.85, "other": 0.35, "word": 0.97}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,41 +41,49 @@ def detect(text: str, read: Read) -> Detected:
     text = _COMMENTS.sub("", _whole_lines(text[: SAMPLE + 1]), count=1)
     if read.delimiter is None and (inner := _unwrapped(text)):
         return replace(detect(inner, read), wrapped=True)
-    scores = {
-        each: _score(text, each) * (ESCAPED if _escaped_inside(text, each) else 1)
-        for each in _candidates(text, read)
-    }
-    if read.delimiter is None and _close(scores):
-        votes = consult.delimiters(text)
-        scores = {
-            each: score * (1 + VOTE * votes.count(each.delimiter.strip(" ") or " "))
-            for each, score in scores.items()
-        }
-    dialect = max(scores, key=lambda each: scores[each])
-    best = scores[dialect]
-    others: dict[str, float] = {}
-    for each, score in sorted(scores.items(), key=lambda item: -item[1]):
-        if each.delimiter.strip() != dialect.delimiter.strip():
-            others.setdefault(each.delimiter, round(score, 4))
-    second = max(others.values(), default=0.0)
-    margin = (best - second) / best if best > 0 else 0.0
-    given = read.delimiter is not None
-    if not given and best <= SINGLE:
+    points = _points(text, read)
+    dialect = max(points, key=lambda each: points[each])
+    choice = _delimiter(points, dialect)
+    if read.delimiter is not None:
+        choice = replace(choice, confidence=1.0, given=True)
+    elif points[dialect] <= SINGLE:
         dialect = _alone(dialect, text)
-    quoted = dialect.quote in text
+    quote = dialect.quote if dialect.quote in text else '"'
     return Detected(
         dialect=dialect,
         choices=(
-            Choice(
-                what="delimiter",
-                value=dialect.delimiter,
-                confidence=1.0 if given else round(min(1.0, 0.5 + margin), 3),
-                given=given,
-                others=tuple(islice(others.items(), 3)),
-            ),
-            _choice("quote", dialect.quote if quoted else '"', given=read.quote is not None),
+            replace(choice, value=dialect.delimiter),
+            _choice("quote", quote, given=read.quote is not None),
             _choice("escape", dialect.escape, given=read.escape is not None),
         ),
+    )
+
+
+def _points(text: str, read: Read) -> dict[Dialect, float]:
+    """How well each candidate reads the sample; where it is close with the sniffers' votes."""
+    points = {
+        each: score(text, each) * (ESCAPED if _escaped_inside(text, each) else 1)
+        for each in _candidates(text, read)
+    }
+    if read.delimiter is None and _close(points):
+        votes = consult.delimiters(text)
+        for each in points:
+            points[each] *= 1 + VOTE * votes.count(each.delimiter.strip(" ") or " ")
+    return points
+
+
+def _delimiter(points: dict[Dialect, float], dialect: Dialect) -> Choice:
+    """The choice of the best dialect's delimiter, with its runners-up."""
+    best, others = points[dialect], dict[str, float]()
+    for each, much in sorted(points.items(), key=lambda item: -item[1]):
+        if each.delimiter.strip() != dialect.delimiter.strip():
+            others.setdefault(each.delimiter, round(much, 4))
+    margin = (best - max(others.values(), default=0.0)) / best if best > 0 else 0.0
+    return Choice(
+        what="delimiter",
+        value=dialect.delimiter,
+        confidence=round(min(1.0, 0.5 + margin), 3),
+        others=tuple(islice(others.items(), 3)),
     )
 
 
@@ -131,12 +111,12 @@ def _unwrapped(text: str) -> str:
     return ""
 
 
-def _close(scores: dict[Dialect, float]) -> bool:
+def _close(points: dict[Dialect, float]) -> bool:
     """Whether another delimiter reads nearly as well as the best."""
     best: dict[str, float] = {}
-    for each, score in scores.items():
+    for each, much in points.items():
         name = each.delimiter.strip(" ")
-        best[name] = max(best.get(name, 0.0), score)
+        best[name] = max(best.get(name, 0.0), much)
     ordered = sorted(best.values(), reverse=True)
     return len(ordered) > 1 and ordered[0] > 0 and ordered[1] > CLOSE * ordered[0]
 
@@ -222,92 +202,11 @@ def _escaped_inside(text: str, dialect: Dialect) -> bool:
     return re.search(mark, text) is not None and re.search(ends, text) is None
 
 
-def _score(text: str, dialect: Dialect) -> float:
-    """How well the sample reads in this dialect, 0..1."""
-    filled = _filled(text, dialect)
-    if not filled:
-        return 0.0
-    width = _usual_width([len(each.cells) for each in filled])
-    rows = [each.cells for each in filled if len(each.cells) == width]
-    prior = PRIORS.get(dialect.delimiter, 0.9)
-    if width == 1:
-        return SINGLE * _unbroken(filled, dialect) if dialect.delimiter == "," else 0.0
-    # A few lines above and below the table are no evidence against it.
-    short = sum(WIDE <= len(each.cells) < width for each in filled)
-    agree = (len(rows) + short / 2) / max(1, len(filled) - _around(filled, width))
-    if prior < RARE and (len(rows) < 3 or agree < 0.9):
-        return 0.0
-    if prior < RARE and width > WIDE and len(rows) == len(filled):
-        prior = LIKELY
-    together: float = agree**1.5
-    # The end of every line, or of `&amp;`, parts nothing.
-    if sum(any(map(str.strip, column)) for column in zip(*rows, strict=True)) < 2:
-        return prior * together * SINGLE * 1.05
-    wide = 1 - 0.3 / width
-    return prior * together * wide * _columns(rows, width) * _unbroken(filled, dialect)
-
-
-def _filled(text: str, dialect: Dialect) -> list[Record]:
-    """The first records that hold anything; none in a dialect that cannot be read."""
-    try:
-        records = list(islice(parse(io.StringIO(text, newline=""), dialect), ROWS))
-    except SourceError:
-        return []
-    return [each for each in records if any(cell.strip() for cell in each.cells)]
-
-
 def _alone(dialect: Dialect, text: str) -> Dialect:
     """Where nothing parts the one column, no comma of its text may either."""
-    widths = [len(each.cells) for each in _filled(text, dialect)]
-    if max(widths, default=1) == 1 or _usual_width(widths) > 1:
+    widths = [len(each.cells) for each in filled(text, dialect)]
+    if max(widths, default=1) == 1 or usual_width(widths) > 1:
         return dialect
     return replace(
         dialect, delimiter=next(each for each in ",;\t|\x1f\x01\x1e" if each not in text)
     )
-
-
-def _usual_width(widths: Sequence[int]) -> int:
-    counts = Counter(widths)
-    most = max(counts.values())
-    return max(width for width, count in counts.items() if count >= 0.7 * most)
-
-
-def _around(records: Sequence[Record], width: int) -> int:
-    """Records of another width at both ends, up to a third of a sample that is not tiny."""
-    if len(records) < TINY:
-        return 0
-    above = next((at for at, each in enumerate(records) if len(each.cells) == width), 0)
-    below = next((at for at, each in enumerate(reversed(records)) if len(each.cells) == width), 0)
-    return min(above + below, len(records) // 3)
-
-
-def _unbroken(records: Sequence[Record], dialect: Dialect) -> float:
-    """Lower for each record whose quotes do not close, or that ends a bare cell with one."""
-    odd = sum(bool(each.problem) or _ends_bare(each, dialect) for each in records)
-    return 1 - 0.5 * odd / len(records)
-
-
-def _ends_bare(record: Record, dialect: Dialect) -> bool:
-    mark, text = dialect.quote, record.text
-    if not mark or mark not in text:
-        return False
-    ends = [cell for cell in record.cells if cell.endswith(mark) and cell.count(mark) % 2]
-    return any(cell + dialect.delimiter in text or text.endswith(cell) for cell in ends)
-
-
-def _columns(rows: Sequence[Sequence[str]], width: int) -> float:
-    """How much cells look like single values, and columns like values of one kind."""
-    total = 0.0
-    for at in range(width):
-        kinds = Counter(_kind(cells[at]) for cells in rows)
-        worth = sum(_WORTH.get(kind, 1.0) * count for kind, count in kinds.items()) / len(rows)
-        del kinds["empty"]
-        usual = max(kinds.values(), default=0) / max(1, kinds.total())
-        total += worth * (0.85 + 0.15 * usual)
-    return total / width
-
-
-def _kind(cell: str) -> str:
-    if len(cell) > 200:
-        return "text"
-    return next((name for name, shape in _SHAPES if shape.fullmatch(cell)), "other")

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from engine.intake.cells import Cells, shape, trim
-from engine.intake.source import ReadCode, ReadNote
+from engine.intake.source import ReadCode, ReadNote, told
 
 
 def columns_of(header: Sequence[Cells], width: int) -> tuple[str, ...]:
@@ -63,19 +63,19 @@ def _fill(row: Cells, width: int) -> list[str]:
 
 
 def notes_of(header: tuple[int, ...], columns: tuple[str, ...]) -> list[ReadNote]:
+    """What is odd about a header of these rows."""
     if not header:
         return [ReadNote(code=ReadCode.NO_HEADER, message="the first row is data")]
-    notes, row = [], header[0] + 1
-    if len(header) > 1:
-        message = f"{len(header)} rows joined into one header"
-        notes.append(ReadNote(code=ReadCode.MULTI_ROW_HEADER, message=message, row=row))
-    if empty := sum(not name.strip() for name in columns):
-        message = f"{empty} columns without a name"
-        notes.append(ReadNote(code=ReadCode.EMPTY_HEADER, message=message, count=empty, row=row))
+    row, rows = header[0] + 1, len(header)
+    empty = sum(not name.strip() for name in columns)
     counts = Counter(name for name in columns if name.strip())
-    if twice := [name for name, count in counts.items() if count > 1]:
-        message = "columns of one name: " + ", ".join(f"`{name}`" for name in twice[:10])
-        notes.append(
-            ReadNote(code=ReadCode.DUPLICATE_HEADER, message=message, count=len(twice), row=row)
-        )
-    return notes
+    twice = [name for name, count in counts.items() if count > 1]
+    shown = ", ".join(f"`{name}`" for name in twice[:10])
+    joined = f"{rows} rows joined into one header"
+    return [
+        *([ReadNote(code=ReadCode.MULTI_ROW_HEADER, message=joined, row=row)] if rows > 1 else []),
+        *told(
+            (ReadCode.EMPTY_HEADER, empty, f"{empty} columns without a name", row),
+            (ReadCode.DUPLICATE_HEADER, len(twice), f"columns of one name: {shown}", row),
+        ),
+    ]

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from engine.errors import SourceCode
 from engine.intake.parse import Record
-from engine.intake.rows import Reading, stage_rows
+from engine.intake.reading import Reading
+from engine.intake.rows import stage_rows
 from engine.intake.source import Staged
 from engine.intake.table import Region
 

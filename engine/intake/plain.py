@@ -10,11 +10,12 @@ from pathlib import Path
 from engine.intake import beside, encoding, table, turned
 from engine.intake.encoding import Encoding
 from engine.intake.parse import Dialect, Record, parse
-from engine.intake.rows import HEAD, Reading, blank, check, shown, source, units_between
+from engine.intake.reading import HEAD, Reading, check, shown, source, units_between
 from engine.intake.scan import NotPlain, Scan, scan
-from engine.intake.source import ReadCode, ReadNote, Shard, Staged
+from engine.intake.source import ReadCode, ReadNote, Shard, Staged, told
 from engine.intake.staging import mismatch
 from engine.intake.table import Region
+from engine.intake.written import blank
 
 
 def stage_plain(
@@ -165,14 +166,10 @@ def _breaks(blanks: list[int], first_row: int, records: int) -> tuple[tuple[int,
 
 
 def _plain_notes(found: Scan, below: list[list[str]], kept: int, region: Region) -> list[ReadNote]:
-    notes = []
-    if found.blanks:
-        row = region.first + 1 + found.blanks[0]
-        notes.append(
-            ReadNote(code=ReadCode.BLANK, message="blank rows", count=len(found.blanks), row=row)
-        )
-    if foot := [cells for cells in below if not blank(cells, region.width)]:
-        message = "rows below the table: " + " ".join(filter(None, foot[0]))[:200]
-        row = region.first + 1 + kept
-        notes.append(ReadNote(code=ReadCode.FOOTER, message=message, count=len(foot), row=row))
-    return notes
+    first, blanks = region.first + 1, found.blanks
+    foot = [cells for cells in below if not blank(cells, region.width)]
+    text = " ".join(filter(None, foot[0]))[:200] if foot else ""
+    return told(
+        (ReadCode.BLANK, len(blanks), "blank rows", first + blanks[0] if blanks else None),
+        (ReadCode.FOOTER, len(foot), f"rows below the table: {text}", first + kept),
+    )

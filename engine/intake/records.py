@@ -12,9 +12,11 @@ from typing import Any
 from engine.errors import SourceCode
 from engine.intake import encoding
 from engine.intake.parse import Record
-from engine.intake.rows import BAD_JSON, Reading, stage_rows, stage_tables
+from engine.intake.reading import Reading
+from engine.intake.rows import stage_rows, stage_tables
 from engine.intake.source import Format, Staged
 from engine.intake.table import Region
+from engine.intake.written import BAD_JSON
 
 _DEPTH = 20
 

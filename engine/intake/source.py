@@ -61,6 +61,15 @@ class ReadNote:
     row: int | None = None
 
 
+def told(*found: tuple[ReadCode, int, str, int | None]) -> list[ReadNote]:
+    """A note of each kind of thing that occurred: code, how often, message, first row."""
+    return [
+        ReadNote(code=code, message=message, count=count, row=row)
+        for code, count, message, row in found
+        if count
+    ]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
     """One decision about reading: what was chosen, how sure (0..1), what else was possible."""

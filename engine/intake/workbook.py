@@ -14,8 +14,9 @@ from engine.errors import SourceCode, SourceError
 from engine.intake.formats import File
 from engine.intake.parse import Record
 from engine.intake.prescan import Sheet, prescan
-from engine.intake.rows import Reading, stage_tables
-from engine.intake.source import Choice, Format, ReadCode, ReadNote, Staged
+from engine.intake.reading import Reading
+from engine.intake.rows import stage_tables
+from engine.intake.source import Choice, Format, ReadCode, ReadNote, Staged, told
 
 #: Excel keeps 15 digits; longer integers were rounded before they came here.
 _EXACT = 10**15
@@ -55,7 +56,7 @@ class _Sheet:
 
     name: str
     rows: Iterator[Sequence[Any]]
-    notes: tuple[ReadNote, ...] = ()
+    notes: Sequence[ReadNote] = ()
     errors: dict[tuple[int, int], str] = field(default_factory=dict)
 
 
@@ -111,9 +112,9 @@ def _unreadable(file: File, error: Exception) -> SourceError:
     return file.error(SourceCode.INVALID_FORMAT, message)
 
 
-def _notes(name: str, fact: Sheet, merged: Sequence[Area], *, hidden: bool) -> tuple[ReadNote, ...]:
+def _notes(name: str, fact: Sheet, merged: Sequence[Area], *, hidden: bool) -> list[ReadNote]:
     """What a person should know of the sheet."""
-    found = (
+    return told(
         (ReadCode.HIDDEN, int(hidden), f"the sheet `{name}` is hidden", None),
         (ReadCode.HIDDEN, fact.hidden, "hidden rows, read like the others", None),
         (
@@ -134,11 +135,6 @@ def _notes(name: str, fact: Sheet, merged: Sequence[Area], *, hidden: bool) -> t
             "formulas that were never calculated; open and save the workbook in a spreadsheet",
             None,
         ),
-    )
-    return tuple(
-        ReadNote(code=code, message=message, count=count, row=row)
-        for code, count, message, row in found
-        if count
     )
 
 

@@ -1,14 +1,14 @@
 from pathlib import Path
 
 from engine.errors import SourceCode
-from engine.intake import rows
+from engine.intake import written
 from engine.intake.parse import STRAY, UNCLOSED
 from engine.intake.source import ReadCode
 
-README = (Path(rows.__file__).parent / "README.md").read_text()
+README = (Path(written.__file__).parent / "README.md").read_text()
 
 
 def test_every_code_a_reader_may_meet_is_explained() -> None:
-    broken = (UNCLOSED, STRAY, rows.TOO_MANY, rows.TOO_FEW, rows.BAD_JSON)
+    broken = (UNCLOSED, STRAY, written.TOO_MANY, written.TOO_FEW, written.BAD_JSON)
     codes = [*ReadCode, *SourceCode, *broken]
     assert [code for code in codes if f"`{code}`" not in README] == []
