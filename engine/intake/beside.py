@@ -26,7 +26,7 @@ def spans(rows: Sequence[Cells], read: Read) -> tuple[Span, ...]:
     found = tuple((group[0], group[-1] + 1) for group in groups)
     if len(found) < 2 or any(end - start < 2 for start, end in found):
         return ()
-    tables = [_extent([cells[start:end] for cells in rows]) for start, end in found]
+    tables = [_extent([cells[start:end] or [""] for cells in rows]) for start, end in found]
     if not all(tables) or not _apart([each for each in tables if each]):
         return ()
     return found

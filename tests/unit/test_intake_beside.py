@@ -57,6 +57,7 @@ def test_blocks_of_the_same_names_or_of_another_first_row_are_tables() -> None:
     assert len(beside.spans(side_by_side(STAFF, STAFF, STAFF), Read())) == 3
     lower = [["Towns", "", ""], ["", "", ""], *TOWNS, ["Ulm", "89073", "5"]]
     assert len(beside.spans(side_by_side(STAFF, lower), Read())) == 2
+    assert len(beside.spans([[], *side_by_side(STAFF, STAFF)], Read())) == 2
 
 
 YEARS = [["Region", "men", "women"], ["N", "1", "2"], ["S", "3", "4"], ["E", "5", "6"]]
