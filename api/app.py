@@ -97,7 +97,10 @@ def create_app(services: Services, *, limits: Limits | None = None) -> FastAPI:
     )
     # The last one added is the outermost.
     app.add_middleware(
-        Edge, metrics=services.metrics, upload_bytes=services.settings.max_upload_bytes
+        Edge,
+        metrics=services.metrics,
+        upload_bytes=services.settings.max_upload_bytes,
+        draining=services.draining,
     )
     return app
 

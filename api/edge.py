@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+import threading
 import time
 from collections.abc import MutableMapping
 from typing import Any
@@ -35,10 +36,13 @@ log = logging.getLogger("reknit.http")
 class Edge:
     """Pure ASGI, so that a streamed body passes through unbuffered."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, upload_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, metrics: Metrics, upload_bytes: int, draining: threading.Event
+    ) -> None:
         self.app = app
         self.metrics = metrics
         self.upload_bytes = upload_bytes
+        self.draining = draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, whatever happens below."""
@@ -53,6 +57,9 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _dress(message, scope)
+                if self.draining.is_set():
+                    # So that the client's next request goes to the server that takes over.
+                    MutableHeaders(raw=message["headers"])["Connection"] = "close"
             await send(message)
 
         try:

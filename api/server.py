@@ -38,6 +38,8 @@ HEADER_SECONDS = 10.0
 #: A reader that takes nothing for so long is gone, whatever its socket says.
 STALLED_SECONDS = 30.0
 DRAIN_SECONDS = 30
+#: A connection at rest stays so long when draining, because a request may be on its way.
+LEAVING_SECONDS = 1.0
 
 log = logging.getLogger("reknit.server")
 
@@ -47,6 +49,7 @@ class Protocol(H11Protocol):
 
     _header_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
+    _leave_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Headers must be complete soon after the connection."""
@@ -65,7 +68,16 @@ class Protocol(H11Protocol):
         """No clock outlives its connection."""
         self._stop("_header_timer")
         self._stop("_stall_timer")
+        self._stop("_leave_timer")
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """A connection at rest answers what may be on its way; its answer then closes it."""
+        # There is no cycle before the first request.
+        if getattr(self.cycle, "response_complete", True):
+            self._leave_timer = self.loop.call_later(LEAVING_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
 
     def pause_writing(self) -> None:
         """The reader does not keep up; it must catch up in time."""

@@ -14,6 +14,9 @@ import httpx
 import pytest
 from serving import deployment
 
+from api.app import create_app
+from api.server import Server, configured
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -195,6 +198,39 @@ def test_a_request_under_way_ends_and_new_ones_are_refused_while_draining(tmp_pa
     assert [each.status_code for each in answers] == [401] * 5
     assert code == 0
     assert not re.search(r"Traceback|\"level\": \"error\"", server.log.read_text())
+
+
+def test_a_request_on_its_way_when_the_server_leaves_is_answered(there, monkeypatch):
+    monkeypatch.setattr("api.server.LEAVING_SECONDS", 60)
+    services = there.services
+    server = Server(
+        configured(create_app(services), host="127.0.0.1", port=0), draining=services.draining
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+        before = client.get("/healthz")
+        server.handle_exit(signal.SIGTERM, None)
+        while listens(port):
+            time.sleep(0.01)
+        after = client.get("/healthz")
+    thread.join(30)
+    services.draining.clear()
+
+    assert (before.status_code, before.headers.get("connection")) == (200, None)
+    assert (after.status_code, after.headers.get("connection")) == (200, "close")
+    assert not thread.is_alive()
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def test_a_stalled_reader_is_cut(there, monkeypatch):
