@@ -1,9 +1,7 @@
 """One turn of an errand: claim it, do it, keep how it ended. What a crash interrupts is done again."""
 
 import logging
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -13,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine import failpoints
-from engine.desk import Desk, Stop, scratch_root
+from engine.desk import Desk, Stop, claim_name, scratch
 from engine.endings import MOST_TRIES
 from engine.errors import (
     CanaryRefused,
@@ -29,7 +27,7 @@ from engine.errors import (
 )
 from engine.exporting import Export, kept, snapshots, tag, written
 from engine.files import run_prefix
-from engine.ids import folder_name, utcnow
+from engine.ids import utcnow
 from engine.outbound import Outbound, Refused
 from engine.sandbox import Progress
 from engine.secrets import Keys
@@ -113,26 +111,13 @@ def _work(courier: Courier, errand: Errand, stop: Stop) -> Callable[[], None]:
     if errand.cancel_requested:
         return lambda: _end(courier, errand, Status.CANCELED)
     try:
-        with _scratch(courier.desk, errand) as folder:
+        with scratch(courier.desk, claim_name(errand)) as folder:
             do = _export if errand.kind is Kind.EXPORT else _deliver
             changes = do(courier, errand, folder, stop)
         return lambda: _end(courier, errand, Status.COMPLETED, **changes)
     except Exception as error:  # noqa: BLE001 - whatever it is, the errand has to learn of it
         fault = error
         return lambda: _end_badly(courier, errand, stop, fault)
-
-
-@contextmanager
-def _scratch(desk: Desk, errand: Errand) -> Iterator[Path]:
-    """A folder for this claim alone."""
-    name = f"{folder_name(errand.id)}-{errand.turn}-{errand.claim}"
-    folder = scratch_root(desk.settings) / desk.executor / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _export(courier: Courier, errand: Errand, folder: Path, stop: Stop) -> dict[str, Any]:

@@ -3,18 +3,17 @@
 What the sheets show of a run happens once: its id is in the commit of each of its sheets.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from engine import dataset, failpoints, sandbox
 from engine.compiler.program import Stored
 from engine.dataset import Counts, Exclusion, Location, Mode, Undone
-from engine.desk import Desk, scratch_root
+from engine.desk import Desk, claim_name, scratch
 from engine.errors import NotFound, NotUndoable, RowsChanged
 from engine.execute.job import asked
 from engine.model import Run, Sheet
@@ -118,7 +117,8 @@ def take_back(desk: Desk, run: Run) -> None:
     with desk.engine.begin() as c:
         sheets = companies.get(c, run.partner, run.company).sheets
     back = f"{run.id}/back"
-    with _ground(desk) as ground:
+    with scratch(desk, f"back-{claim_name(run)}") as folder:
+        ground = Ground(folder=folder, settings=desk.settings)
         for sheet in sheets:
             place = _at(run, sheet, ground)
             try:
@@ -193,12 +193,3 @@ def stored(desk: Desk, run: Run, ground: Ground, *, version: PlanVersion) -> Sto
 
 def _at(run: Run, sheet: Sheet, ground: Ground) -> Location:
     return location(ground.settings, run.partner, run.company, sheet=sheet.id)
-
-
-@contextmanager
-def _ground(desk: Desk) -> Iterator[Ground]:
-    """A folder of this worker for work outside of a turn's own."""
-    root = scratch_root(desk.settings) / desk.executor
-    root.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=root) as folder:
-        yield Ground(folder=Path(folder), settings=desk.settings)

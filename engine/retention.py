@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from engine import failpoints
 from engine.dataset import READABLE, Location, Tidied, tidy
-from engine.desk import Desk, scratch_root
+from engine.desk import Desk, scratch, scratch_root
 from engine.errors import Conflict, NotFound
 from engine.exporting import downloads
 from engine.files import company_prefix, content_key, run_prefix
@@ -132,16 +132,12 @@ def tidy_sheet(desk: Desk, sheet: Location, *, keep: timedelta) -> Tidied:
         return tidy(sheet, keep=keep)
     if not folder.is_dir():
         raise NotFound("the sheet has no rows yet")
-    scratch = scratch_root(desk.settings) / desk.executor / f"tidy-{folder.name}"
-    scratch.mkdir(parents=True, exist_ok=True)
-    limits = Limits(
-        folder=scratch, readable=READABLE, writable=(folder,), memory=4 << 30,
-        seconds=desk.settings.run_seconds,
-    )  # fmt: skip
-    try:
+    with scratch(desk, f"tidy-{folder.name}") as below:
+        limits = Limits(
+            folder=below, readable=READABLE, writable=(folder,), memory=4 << 30,
+            seconds=desk.settings.run_seconds,
+        )  # fmt: skip
         return call(partial(tidy, sheet, keep=keep), limits=limits)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _erase_again(desk: Desk) -> None:

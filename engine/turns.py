@@ -5,7 +5,6 @@ nobody; the last transaction happens once, because only the latest claim may mak
 """
 
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
@@ -18,11 +17,11 @@ import sqlalchemy as sa
 
 from engine import failpoints, landing
 from engine.binding.memory import Remembered, Scope, Trust
-from engine.desk import Desk, Stop, scratch_root
+from engine.desk import Desk, Stop, claim_name, scratch
 from engine.endings import end_badly, fail, keep
 from engine.errors import Canceled, Conflict, NotFound
 from engine.files import content_key, result_key
-from engine.ids import folder_name, utcnow
+from engine.ids import utcnow
 from engine.model import Artifact, Confirmed, FailureCode, Progress, Run, RunKind
 from engine.phase import Context, Input
 from engine.replays import rejects
@@ -102,7 +101,7 @@ def _work(desk: Desk, run: Run, stop: Stop) -> Callable[[], None]:
         message = f"its worker died {MOST_CLAIMS} times while it worked on this run"
         return lambda: fail(desk, run, FailureCode.QUARANTINED, message)
     try:
-        with _scratch(desk, run) as folder:
+        with scratch(desk, claim_name(run)) as folder:
             if stop():
                 raise Canceled
             context = _context(desk, run, folder, stop)
@@ -129,19 +128,6 @@ def _poisonous(desk: Desk, run: Run, digests: Sequence[str]) -> str | None:
             if known and set(known) <= set(digests):
                 return past.id
     return None
-
-
-@contextmanager
-def _scratch(desk: Desk, run: Run) -> Iterator[Path]:
-    """A folder for this claim alone, so that a frozen worker that wakes up disturbs nobody."""
-    name = f"{folder_name(run.id)}-{run.turn}-{run.claim}"
-    folder = scratch_root(desk.settings) / desk.executor / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
