@@ -170,7 +170,7 @@ def _whole_records(
     lengths = ends - starts - crlf
     if int(lengths.max()) > limits.record:
         raise NotPlain("a very long record")
-    cells = np.diff(np.cumsum(outside & (kinds == delimiter))[ends_at], prepend=0) + 1
+    cells = _cells(kinds, outside, ends_at, delimiter, width=width, crlf=crlf)
     empty = lengths == cells - 1
     # Nothing but delimiters and pairs of quotes is short: most blocks need no second count.
     if quotes.any() and bool((lengths < 3 * cells).any()):
@@ -179,6 +179,23 @@ def _whole_records(
     if width == 1:
         blank |= empty
     return _Block(data=data, starts=starts, ends=ends, blank=blank, odd=(cells != width) & ~blank)
+
+
+def _cells(
+    kinds: Bytes,
+    outside: NDArray[np.bool_],
+    ends_at: Places,
+    delimiter: int,
+    *,
+    width: int,
+    crlf: bool,
+) -> Places:
+    """Cells of each record. In most blocks every so many marks one ends, which is told at once."""
+    marks, each = kinds[outside], width + crlf
+    if len(marks) == each * len(ends_at) and bool((marks[each - 1 :: each] == LF).all()):
+        return np.full(len(ends_at), width)
+    found: Places = np.cumsum(marks == delimiter)[np.cumsum(outside)[ends_at] - 1]
+    return np.diff(found, prepend=0) + 1
 
 
 def _check_text(text: bytes, header: bytes) -> None:
