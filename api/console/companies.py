@@ -125,7 +125,7 @@ def _sheet(here: Services, company: Company, sheet: Sheet) -> SheetRow:
     if not exists(place):
         return row
     writers = [each for each in history(place) if each.run]
-    return replace(row, rows=size(place), run=writers[0].run, changed_at=writers[0].at)
+    return replace(row, rows=size(place), run=writers[0].maker, changed_at=writers[0].at)
 
 
 def _delivery(delivery: Errand) -> RowsDeliveryRow:

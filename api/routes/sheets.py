@@ -44,6 +44,6 @@ def _sheet(settings: Settings, sheet: Sheet) -> StoredSheetBody:
         **known,
         rows=dataset.size(place),
         columns=[StoredColumn(name=each.name, type=each.type) for each in found],
-        last_run_id=last.run if last else None,
+        last_run_id=last.maker if last else None,
         changed_at=last.at if last else None,
     )

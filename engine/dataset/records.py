@@ -103,6 +103,11 @@ class Commit:
     restored: int = 0
     kept: int = 0
 
+    @property
+    def maker(self) -> str:
+        """The run that made it; `run` is `id/back` where its failure took its own rows back."""
+        return self.run.partition("/")[0]
+
 
 def storable(type_: str) -> str:
     """The type a column is kept as: Delta knows no time of day, UUID or unsigned number."""

@@ -11,7 +11,7 @@ from records import World, settle, start
 from sheets import rows_of
 from worker import SHEETS, fast, submit, working
 
-from engine.dataset import history, undo
+from engine.dataset import Location, history, undo
 from engine.errors import Canceled, Conflict, Superseded
 from engine.model import Run, RunStatus
 from engine.settings import Settings
@@ -71,13 +71,18 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     return there.model_copy(update={"poll_seconds": 0.05, "retry_seconds": 0.1})
 
 
-def kinds(work: Work, run: Run) -> list[list[str]]:
-    """What the versions of each sheet of the run's company are, newest first."""
+def places(work: Work, run: Run) -> list[Location]:
+    """Where the sheets of the run's company lie."""
     with work.engine.begin() as c:
         sheets = companies.get(c, run.partner, run.company).sheets
-    places = [location(work.settings, run.partner, run.company, sheet=each.id) for each in sheets]
-    assert all(rows_of(each, "_run") in ([], [(run.id,)] * 2) for each in places)
-    return [[each.kind for each in history(each)] for each in places]
+    return [location(work.settings, run.partner, run.company, sheet=each.id) for each in sheets]
+
+
+def kinds(work: Work, run: Run) -> list[list[str]]:
+    """What the versions of each sheet of the run's company are, newest first."""
+    found = places(work, run)
+    assert all(rows_of(each, "_run") in ([], [(run.id,)] * 2) for each in found)
+    return [[each.kind for each in history(each)] for each in found]
 
 
 def test_rows_of_a_run_that_fails_after_storing_them_are_taken_back(
@@ -97,6 +102,7 @@ def test_rows_of_a_run_that_fails_after_storing_them_are_taken_back(
         bad = submit(work, world, rows=True, spoilt=True)
         assert work.wait(bad.partner, bad.id, seconds=60).status is RunStatus.FAILED
         assert kinds(work, bad) == [["undo", "import", "undo", "import"]] * len(SHEETS)
+        assert {history(each)[0].maker for each in places(work, bad)} == {bad.id}
     engine.dispose()
 
 
