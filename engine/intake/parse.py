@@ -25,7 +25,9 @@ class Dialect:
 
 
 class Record(NamedTuple):
-    """One record: its cells, its first physical line (1-based), its text, what is wrong with it."""
+    """One record: its cells, one at least; its first physical line (1-based), its text, what is
+    wrong with it.
+    """
 
     row: int
     line: int

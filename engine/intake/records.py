@@ -44,9 +44,10 @@ def stage_json(reading: Reading) -> Iterator[Staged]:
 def _lists(reading: Reading) -> list[Record]:
     """An array of arrays is a table without names: its header is found as in any other."""
     rows = _array(reading)
-    if not rows or not all(isinstance(each, list) for each in rows):
+    if not any(rows) or not all(isinstance(each, list) for each in rows):
         return []
-    return [Record(row, row, list(flat(values).values()), "") for row, values in enumerate(rows, 1)]
+    cells = (list(flat(values).values()) or [""] for values in rows)
+    return [Record(row, row, each, "") for row, each in enumerate(cells, 1)]
 
 
 def _records(reading: Reading, columns: tuple[str, ...]) -> Iterator[Record]:

@@ -105,8 +105,9 @@ def footer(rows: Sequence[tuple[int, Cells]], width: int) -> int:
     for at in range(len(rows) - 1, 0, -1):
         cells, gap = rows[at][1], _gap_above(rows, at, kinds)
         filled = [cell for cell in cells if cell.strip()]
-        if not gap and len(filled) == 1 and "t" != shape(cells[0]) == kinds[0]:
-            break  # A row that was cut short.
+        whole = not gap or len(cells) == width
+        if whole and len(filled) == 1 and shape(cells[0]) == kinds[0] in ("n", "d", "o"):
+            break  # A row of which only the key is known.
         prose = gap and _is_prose(cells, kinds)
         if not filled or prose or _below_table(cells, filled, width, gap=gap):
             count = len(rows) - at

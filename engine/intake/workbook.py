@@ -156,7 +156,7 @@ def _records(sheet: _Sheet) -> Iterator[Record]:
     for (row, column), text in sheet.errors.items():
         errors[row][column] = text
     for row, values in enumerate(sheet.rows):
-        cells = [_text(value) for value in values]
+        cells = [_text(value) for value in values] or [""]
         for column, text in errors.get(row, {}).items():
             if column < len(cells) and not cells[column]:
                 cells[column] = text

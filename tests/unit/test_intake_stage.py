@@ -169,9 +169,9 @@ def test_a_lonely_cell_in_a_wide_table_is_broken(tmp_path: Path) -> None:
 
 
 def test_a_list_of_lists_is_a_table_with_a_header(tmp_path: Path) -> None:
-    table = staged(tmp_path, '[["a", "b"], [1, 2.50], [3, null]]', name="a.json")
+    table = staged(tmp_path, '[["a", "b"], [1, 2.50], [], [3, null]]', name="a.json")
     assert table.source.columns == ("a", "b")
-    assert rows(table) == [(2, ["1", "2.50"]), (3, ["3", ""])]
+    assert rows(table) == [(2, ["1", "2.50"]), (4, ["3", ""])]
 
 
 def test_json_keeps_numbers_and_flattens_objects(tmp_path: Path) -> None:

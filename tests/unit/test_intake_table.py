@@ -152,6 +152,10 @@ def test_remarks_that_hold_the_delimiter_are_no_rows() -> None:
     assert table.footer(rows, 5) == 4
 
 
+def test_a_key_alone_is_a_row_also_below_a_gap() -> None:
+    assert table.footer([(2, ["1", "2"]), (3, ["4", "5"]), (5, ["7", ""])], 2) == 0
+
+
 def test_a_lone_cell_below_a_gap_is_a_footer() -> None:
     rows = [(2, ["Jo", "5", "x"]), (3, ["Mi", "6", "y"]), (5, ["Anna", "", ""])]
     assert table.footer(rows, 3) == 1
