@@ -17,6 +17,8 @@ from engine.intake.source import Shard, Staged
 
 #: Cells looked at in one profile, so that a very wide table costs no more than a narrow one.
 MAX_CELLS = 2_000_000
+#: Bytes that all columns of a block may reserve together, and the smallest block.
+PARSED, MIN_BLOCK = 256 << 20, 1 << 18
 _SHAPE = """regexp_replace(regexp_replace(regexp_replace(left(v, 40),
     '[0-9]', '9', 'g'), '\\p{Lu}', 'A', 'g'), '[\\p{Ll}\\p{Lo}]', 'a', 'g')"""
 #: Spaces people cannot see are spaces too.
@@ -245,11 +247,20 @@ def _chunks(staged: Staged, shard: Shard, size: int) -> Iterator[bytes]:
 
 
 def _parse(text: bytes, staged: Staged, names: list[str]) -> pa.Table:
+    # Arrow reserves a whole block for each column: 300 of them were gigabytes of address space.
+    block = max(MIN_BLOCK, PARSED // max(len(names), 1))
+    try:
+        return _table(text, staged, names, block=min(block, len(text) + 1))
+    except pa.ArrowInvalid:  # a record longer than a block
+        return _table(text, staged, names, block=len(text) + 1)
+
+
+def _table(text: bytes, staged: Staged, names: list[str], *, block: int) -> pa.Table:
     every = [f"c{at}" for at in range(staged.width)]
     return pyarrow.csv.read_csv(
         pa.BufferReader(text),
         read_options=pyarrow.csv.ReadOptions(
-            column_names=every, use_threads=False, block_size=len(text) + 1
+            column_names=every, use_threads=False, block_size=block
         ),
         parse_options=pyarrow.csv.ParseOptions(
             delimiter=staged.delimiter, newlines_in_values=True, ignore_empty_lines=False

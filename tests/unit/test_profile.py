@@ -95,3 +95,16 @@ def test_a_whole_column_is_read_for_proofs(tmp_path: Path) -> None:
 def test_one_column_of_blank_lines_keeps_its_rows(tmp_path: Path) -> None:
     table = staged(tmp_path, ["a"], [["1"], [""], ["2"]])
     assert profile(table).columns[0].rows == 3
+
+
+def test_a_table_is_read_in_blocks_and_a_record_longer_than_one_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [[str(at), "a\nb" * 9] for at in range(40)]
+    short = staged(tmp_path, ["n", "t"], rows)
+    whole = profile(short)
+    long = staged(tmp_path, ["n", "t"], [*rows, ["40", "x" * 900]])
+    monkeypatch.setattr("engine.profile.PARSED", 1)
+    monkeypatch.setattr("engine.profile.MIN_BLOCK", 128)
+    assert profile(short) == whole
+    assert profile(long).columns[1].max_length == 900
