@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import sqlalchemy
 
+from engine.binding.score import Model
 from engine.model import PlanRecord, Run, RunStatus, Upload, UploadStatus
 from engine.replay import Replayed, replayed
 from engine.store import plans, runs, uploads
@@ -37,6 +38,7 @@ def tried_again(
     files: Sequence[InputFile],
     *,
     box: Box,
+    weights: Model,
 ) -> Replayed:
     """The run's files under both versions, read and mapped as its call had asked."""
     return replayed(
@@ -46,4 +48,5 @@ def tried_again(
         given=Read.model_validate(run.options.get("read", {})),
         mapping=dict(run.options.get("mapping", {})),
         box=box,
+        weights=weights,
     )

@@ -117,7 +117,7 @@ def attempt(
             outcome = box.watched(partial(_execute, folder=folder, threads=box.threads), jobs)
         if asked:
             return _unsure(version, tables, inputs, outcome, asked, request.policy)
-        found = _repairs(version, inputs, outcome, request.stored, box)
+        found = _repairs(version, inputs, outcome, request.stored, box, weights)
         safe = heals(found)
         allowed = heals(found, auto_approve=request.policy.auto_approve)
         if not allowed or number == ROUNDS:
@@ -247,14 +247,19 @@ def _input(
 
 
 def _repairs(
-    version: PlanVersion, inputs: Sequence[SheetInput], outcome: Outcome, stored: Stored, box: Box
+    version: PlanVersion,
+    inputs: Sequence[SheetInput],
+    outcome: Outcome,
+    stored: Stored,
+    box: Box,
+    weights: Model | None,
 ) -> tuple[Repair, ...]:
     """What could be done about invalid cells and missing columns, each tried on the rows."""
     bound = tuple(each.bound for each in inputs)
     found = box.call(repairs, version, bound, outcome)
     if not found:
         return ()
-    work = partial(tried, folder=box.folder / "trial", stored=stored)
+    work = partial(tried, folder=box.folder / "trial", stored=stored, weights=weights)
     return box.call(work, version, bound, found)
 
 
@@ -285,10 +290,8 @@ def _advice(
     )
     if not said.repairs:
         return said
-    tried_ones = box.call(
-        partial(tried, folder=box.folder / "advice", stored=stored), version, bound, said.repairs
-    )
-    return replace(said, repairs=tried_ones)
+    work = partial(tried, folder=box.folder / "advice", stored=stored, weights=weights)
+    return replace(said, repairs=box.call(work, version, bound, said.repairs))
 
 
 def _revised(version: PlanVersion, made: Sequence[Repair]) -> PlanVersion:

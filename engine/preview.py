@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.binding.score import Model
 from engine.intake.source import Staged
 from engine.pipeline import Request, SheetInput, bound_inputs
 from engine.tables import Box, InputFile, Tables, read
@@ -30,12 +31,13 @@ def look(
     mapping: dict[str, str | int],
     rows: int,
     box: Box,
+    weights: Model | None = None,
 ) -> Look:
     """Read and bind the files as an import would; CompileError when no sheet wants any of them."""
     tables = read(files, plan=version.plan, given=given, box=box)
     return Look(
         tables=tables,
-        inputs=bound_inputs(version, tables, Request(mapping=mapping)),
+        inputs=bound_inputs(version, tables, Request(mapping=mapping), weights=weights),
         rows=box.call(heads, tables.staged, rows),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from engine.accounting import Accounting
+from engine.binding.score import Model
 from engine.outcome import Outcome
 from engine.pipeline import Request, attempt
 from engine.policy import Policy, WhenInvalid
@@ -38,6 +39,7 @@ def replayed(
     given: Read,
     mapping: dict[str, str | int],
     box: Box,
+    weights: Model | None = None,
 ) -> Replayed:
     """Read the files once and try both versions as an import would; nothing is kept."""
     tables = read(files, plan=used.plan, given=given, box=box)
@@ -48,7 +50,7 @@ def replayed(
         folder = box.folder / f"version-{number}"
         folder.mkdir()
         own = replace(box, folder=folder, readable=readable)
-        made = attempt(version, tables, box=own, request=request)
+        made = attempt(version, tables, box=own, request=request, weights=weights)
         outcomes.append((made.outcome, own.call(invalid_rows, made.outcome)))
     (before, was), (after, now) = outcomes
     return Replayed(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.binding import Binding, Bound, bind
+from engine.binding.score import Model
 from engine.compiler.program import Stored
 from engine.compiler.sheet import compile_sheet
 from engine.errors import CompileError
@@ -33,6 +34,7 @@ class Trial:
     valid: int  #: rows
     folder: Path
     threads: int
+    weights: Model | None = None  #: how columns are matched
 
 
 def tried(
@@ -43,11 +45,13 @@ def tried(
     folder: Path,
     threads: int = 2,
     stored: Stored = (),
+    weights: Model | None = None,
 ) -> tuple[Repair, ...]:
     """The repairs with their effect; those that fix nothing, or break more than they fix, are gone."""
     if not repairs:
         return ()
     trial = _trial(version, tuple(tables), folder=folder, threads=threads, stored=stored)
+    trial = replace(trial, weights=weights)
     found = []
     for repair in repairs:
         effect = effect_of(trial, repair.sheet, repair.changes, field=repair.field)
@@ -77,7 +81,7 @@ def effect_of(
     try:
         plan = apply(trial.version.plan, *changes)
         revised = next_version(trial.version, plan)
-        jobs = jobs_of(revised, _rebound(revised, trial.tables, sheet, field), stored=trial.stored)
+        jobs = jobs_of(revised, _rebound(revised, trial, sheet, field), stored=trial.stored)
     except (ChangeConflict, CompileError):
         return None
     before, after = trial.jobs[sheet], jobs[sheet]
@@ -153,15 +157,16 @@ def _valid(jobs: Jobs, *, folder: Path, threads: int) -> int:
 
 
 def _rebound(
-    version: PlanVersion, tables: Sequence[BoundTable], sheet: str, field: str | None
+    version: PlanVersion, trial: Trial, sheet: str, field: str | None
 ) -> tuple[BoundTable, ...]:
     """The same bindings, but this field of this sheet as the revised plan finds it."""
     plan = version.plan.sheet(sheet)
     template = version.template(plan.template)
     found = []
-    for table in tables:
+    for table in trial.tables:
         if table.binding.sheet == sheet and field is not None:
-            fresh = bind(plan, template, table.staged.source, table.profile)
+            source, seen = table.staged.source, table.profile
+            fresh = bind(plan, template, source, seen, weights=trial.weights)
             table = replace(table, binding=_with(table.binding, field, fresh.bound(field)))
         found.append(table)
     return tuple(found)

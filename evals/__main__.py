@@ -20,7 +20,7 @@ from engine.mapping import Adviser, Budget, DataMode, Models
 from engine.settings import from_environment
 from evals import drift, held_out, live, tiny
 from evals.attacker import obedient
-from evals.cases import Cases, case_figures, cases
+from evals.cases import Cases, case_figures, cases, with_weights
 from evals.fit import Sample, fit
 from evals.mapping import Figures, Guess, figures, guesses, left_out, sample
 from evals.recorded import FOLDER, Recorded
@@ -72,6 +72,7 @@ def main(arguments: Sequence[str]) -> int:
         return _given(folders, found, model=embedded() if chosen.embed else shipped())
     if chosen.embed:
         now = _by_name(found, refit=chosen.fit, near=near)
+        now |= {"cases_right": case_figures(with_weights(embedded())).right}
         return _conclude(now, update=chosen.update, row="embed")
     now = {} if chosen.only == "files" else _cases()
     if chosen.only != "cases":

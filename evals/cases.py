@@ -1,15 +1,16 @@
 """Scores whole imports: every file of every case of fixtures/ under the case's first plan."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from engine.binding import Memory, Remembered, Scope, Trust, shape
+from engine.binding.score import Model
 from engine.mapping import Adviser
 from engine.pipeline import Attempt, attempt
-from engine.tables import Box, InputFile, read
+from engine.tables import Box, InputFile, Tables, read
 from evals.planted import planted
 from plans.plan import Read
 from tests.cases import CASES, expected, files, version
@@ -66,6 +67,17 @@ def cases(attacker: Adviser) -> Cases:
     return found
 
 
+def with_weights(weights: Model) -> list[Ended]:
+    """How they end when columns are matched by these weights."""
+    found = []
+    for case in CASES:
+        with TemporaryDirectory() as folder:
+            for step, box, tables in _steps(case, Path(folder)):
+                made = attempt(version(case), tables, box=box, weights=weights)
+                found.append(_ended(case, step, made))
+    return found
+
+
 def case_figures(told: Sequence[Ended]) -> CaseFigures:
     """Add them up."""
     return CaseFigures(
@@ -82,28 +94,31 @@ def case_figures(told: Sequence[Ended]) -> CaseFigures:
 
 
 def _case(found: Cases, case: str, folder: Path, attacker: Adviser) -> None:
-    plan, steps = version(case), expected(case).steps
-    for number, step in enumerate(steps):
-        paths = files(case, step)
-        box = Box(folder=folder / step, readable=paths)
-        box.folder.mkdir()
-        inputs = [InputFile(name=path.name, path=path) for path in paths]
-        tables = read(inputs, plan=plan.plan, given=Read(), box=box)
+    plan = version(case)
+    for number, (step, box, tables) in enumerate(_steps(case, folder)):
         made = attempt(plan, tables, box=box)
         again = attempt(plan, tables, box=box, memory=_confirmed(made))
         attacked = attempt(plan, tables, box=box, adviser=attacker)
-        end = steps[step]
         for told, ended in ((found.plain, made), (found.remembered, again),
                             (found.attacked, attacked)):  # fmt: skip
-            told.append(_ended(case, step, ended, dict(end.sheets), end.status))
+            told.append(_ended(case, step, ended))
         if number == 0:
             bound = [each.bound for each in made.inputs]
             found.planted += planted(plan, bound, folder=box.folder / "planted")
 
 
-def _ended(
-    case: str, step: str, made: Attempt, sheets: dict[str, tuple[int, ...]], status: str
-) -> Ended:
+def _steps(case: str, folder: Path) -> Iterator[tuple[str, Box, Tables]]:
+    """Every file of the case as it is read under the case's plan."""
+    for step in expected(case).steps:
+        paths = files(case, step)
+        box = Box(folder=folder / step, readable=paths)
+        box.folder.mkdir()
+        inputs = [InputFile(name=path.name, path=path) for path in paths]
+        yield step, box, read(inputs, plan=version(case).plan, given=Read(), box=box)
+
+
+def _ended(case: str, step: str, made: Attempt) -> Ended:
+    end = expected(case).steps[step]
     counted = {
         each.sheet: (rows.read, rows.valid, rows.invalid, rows.duplicate, rows.skipped)
         for each in made.outcome.sheets
@@ -114,7 +129,7 @@ def _ended(
     return Ended(
         case=case,
         step=step,
-        right=counted == sheets and made.status == status,
+        right=counted == dict(end.sheets) and made.status == end.status,
         read=made.outcome.accounting.read,
         valid=made.outcome.accounting.valid,
         questions=len(made.proposal.questions) if made.proposal else 0,

@@ -47,6 +47,7 @@ def _tried(
     run: "Run", used: "PlanVersion", candidate: "PlanVersion", files: tuple["Upload", ...]
 ) -> "Replayed":
     from api.past import tried_again
+    from engine.binding.score import chosen
     from engine.files import content_key, open_files
     from engine.tables import Box, InputFile
 
@@ -60,4 +61,5 @@ def _tried(
             path = store.fetch(key, folder, digest=digest)
             inputs.append(InputFile(name=each.name, path=path))
         box = Box(folder=folder, readable=tuple(each.path for each in inputs))
-        return tried_again(run, used, candidate, inputs, box=box)
+        weights = chosen(settings())
+        return tried_again(run, used, candidate, inputs, box=box, weights=weights)

@@ -24,6 +24,7 @@ from api.console.runs import news
 from api.console.shown import Names, headers_of, question_row, repair_row, run_row
 from api.downloads import download
 from api.quotas import run_allowed
+from engine.binding.score import chosen
 from engine.errors import CompileError, NotFound, SourceError
 from engine.files import content_key
 from engine.model import Run, Upload, Width
@@ -205,7 +206,15 @@ def _look(by: Guest, files: list[Upload], version: PlanVersion, mapping: dict[st
         work = folder / "work"
         work.mkdir()
         box = Box(folder=work, readable=tuple(each.path for each in given), seconds=PREVIEW_SECONDS)
-        return look(version, given, given=Read(), mapping=dict(mapping), rows=ROWS, box=box)
+        return look(
+            version,
+            given,
+            given=Read(),
+            mapping=dict(mapping),
+            rows=ROWS,
+            box=box,
+            weights=chosen(by.here.settings),
+        )
 
 
 def _tables(seen: Look, version: PlanVersion) -> tuple[PreviewTable, ...]:

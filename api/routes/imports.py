@@ -19,6 +19,7 @@ from api.routes.runs import expanded
 from api.schemas.imports import MAX_WAITED_ROWS, Data, NewImport, OnConflict, Preview, PreviewBody
 from api.schemas.runs import RunBody
 from api.waiting import Prefer, told, waited, wished
+from engine.binding.score import chosen
 from engine.errors import Conflict, NotFound
 from engine.files import Stored
 from engine.ids import utcnow
@@ -132,6 +133,7 @@ def preview_import(company_id: str, body: Preview, here: Here, by: By, once: Onl
             mapping=dict(body.mapping),
             rows=body.limit,
             box=Box(folder=folder, readable=tuple(each.path for each in files), seconds=60.0),
+            weights=chosen(here.settings),
         )
     return once(
         lambda c: done(preview_body(seen, version.version)),

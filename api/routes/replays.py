@@ -14,6 +14,7 @@ from api.operations import op
 from api.past import Past, past_runs, tried_again
 from api.schemas.plans import ReplayBody, ReplayedRun, ReplayVersion, RowBody
 from api.schemas.runs import counts_body
+from engine.binding.score import chosen
 from engine.errors import CompileError, ExecutionError
 from engine.model import PlanRecord, Run, Scope, Upload
 from engine.replay import Replayed, Row
@@ -72,7 +73,7 @@ def tried_on(
     with on_disk(here, given) as (files, folder):
         box = Box(folder=folder, readable=tuple(each.path for each in files), seconds=SECONDS)
         try:
-            made = tried_again(run, used, candidate, files, box=box)
+            made = tried_again(run, used, candidate, files, box=box, weights=chosen(here.settings))
         except CompileError:
             return _row(run, status="does_not_fit", made=None)
         except ExecutionError:

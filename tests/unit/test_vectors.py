@@ -2,15 +2,25 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from healing import version_of
 
 from engine.binding.pairs import Side
 from engine.binding.score import chosen, embedded, scores, shipped
-from engine.binding.vectors import installed, near
+from engine.binding.vectors import Matrix, installed, near
+from engine.preview import look
+from engine.proposal import Repair, RepairKind
 from engine.settings import SettingsInvalid, from_environment
+from engine.tables import Box, InputFile
+from engine.trial import tried
+from plans.changes import AddTransform
+from plans.plan import Read
+from plans.transforms import Trim
 
 FIELDS = [Side(names=("email",)), Side(names=("city",))]
 COLUMNS = [Side(names=("Qx",)), Side(names=("City",))]
@@ -65,3 +75,29 @@ def test_the_weights_for_vectors_fit_every_figure() -> None:
     assert weights is embedded()
     assert len(weights.pair) == len(shipped().pair) + 1
     assert int(scores(FIELDS, COLUMNS, model=weights).logits[1].argmax()) == 1
+
+
+def test_previews_and_trials_match_columns_as_the_run_does(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def spy(fields: Sequence[Side], columns: Sequence[Side]) -> Matrix:
+        asked.extend(name for side in columns for name in side.names)
+        return np.zeros((len(columns), len(fields)))
+
+    weights = replace(shipped(), pair=(*shipped().pair, 0.0), near=spy)
+    plan = version_of({"type": "string"}, {})
+    source = tmp_path / "a.csv"
+    source.write_text("N,Qzx\n1,a\n")
+    files, given = [InputFile(name="a.csv", path=source)], Read()
+    box = Box(folder=tmp_path / "box", readable=(source,))
+    box.folder.mkdir()
+    seen = look(plan, files, given=given, mapping={}, rows=1, box=box, weights=weights)
+    assert asked
+    asked.clear()
+    change = AddTransform(sheet="things", field="x", transform=Trim(), at="start")
+    repair = Repair(
+        id="trim", kind=RepairKind.COLUMN, sheet="things", field="x", changes=(change,),
+        summary="", evidence="", confidence=1.0,
+    )  # fmt: skip
+    tried(plan, [each.bound for each in seen.inputs], [repair], folder=box.folder, weights=weights)
+    assert asked
