@@ -157,8 +157,7 @@ def write(
         where, values = _prepare(connection, table, selection)
         picked = _columns(table, selection, shape)
         shown = ", ".join(f"{_shown(each, shape)} AS {ident(each.name)}" for each in picked)
-        order = "" if tables.in_order(connection, table, name="stored") else " ORDER BY _id"
-        chosen = f"SELECT {shown} FROM (SELECT * FROM stored WHERE {where}{order})"
+        chosen = f"SELECT {shown} FROM (SELECT * FROM stored WHERE {where} ORDER BY _id)"
         options = _options(shape)
         done = connection.execute(f"COPY ({chosen}) TO {literal(str(to))} ({options})", values)
         return int(done.fetchall()[0][0])

@@ -159,7 +159,7 @@ def view(
         source = f"{name}_stream"
         connection.register(source, pyarrow.RecordBatchReader.from_stream(stream))
     else:
-        files = ", ".join(literal(each) for each in _by_id(table))
+        files = ", ".join(literal(each) for each in _local_files(table))
         source = f"read_parquet([{files}], union_by_name = true)" if files else ""
     picked = ", ".join(
         f"CAST({ident(each.name)} AS {each.type}) AS {ident(each.name)}" for each in common
@@ -168,15 +168,6 @@ def view(
     connection.execute(
         f"CREATE OR REPLACE TEMP VIEW {ident(name)} AS SELECT {empty} WHERE false{rows}"
     )
-
-
-def in_order(connection: DuckDBPyConnection, table: DeltaTable, *, name: str) -> bool:
-    """Whether the view `name` of the table gives rows in the order of their ids as it is."""
-    if _remote(table):
-        return False
-    before = f"SELECT _id, lag(_id) OVER () AS before FROM {ident(name)}"
-    query = f"SELECT count(*) FROM ({before}) WHERE before > _id"
-    return connection.execute(query).fetchall() == [(0,)]
 
 
 def id_ranges(table: DeltaTable) -> tuple[tuple[int, int], ...]:
@@ -309,14 +300,6 @@ def _local_files(table: DeltaTable) -> list[str]:
     if _remote(table):
         return []
     return [unquote(uri).removeprefix("file://") for uri in table.file_uris()]
-
-
-def _by_id(table: DeltaTable) -> list[str]:
-    """Its files on this machine, in the order of their smallest row ids."""
-    actions = pyarrow.table(table.get_add_actions(flatten=True))
-    names = (Path(unquote(path)).name for path in actions["path"].to_pylist())
-    least = dict(zip(names, actions["min._id"].to_pylist(), strict=True))
-    return sorted(_local_files(table), key=lambda each: least.get(Path(each).name) or 0)
 
 
 def _duckdb_type(type_: Any) -> str:
