@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,6 +42,9 @@ def evidence(run: str, as_json: bool, partner: str) -> None:
     _repairs("Healed: the data proved it", heals)
     _repairs("Proposed: waits for a person", proposed)
     ledger(model)
+    if model["exchanges"]:
+        said = sum(each["by"] == "model" for each in (*heals, *proposed))
+        click.echo(f"  came of it: {said} suggestions that stood the trial on the rows")
 
 
 def ledger(model: Mapping[str, Any]) -> None:
@@ -52,13 +56,27 @@ def ledger(model: Mapping[str, Any]) -> None:
     for number, each in enumerate(exchanges, 1):
         cost = "unknown" if each["cost"] is None else f"{each['cost']:.6f} USD"
         tokens = f"{each['prompt_tokens']:,} + {each['output_tokens']:,} tokens"
-        OUT.print(Text(f"  {number}. {each['model']}: {each['status']}, {tokens}, cost {cost}"))
+        to = f" at {each['to']}" if each.get("to") else ""
+        OUT.print(Text(f"  {number}. {each['model']}{to}: {each['status']}, {tokens}, cost {cost}"))
         if each["prompt"]:
             OUT.print(Text(f"     sent, SHA-256 {each['digest']}:", "dim"))
-            for line in each["prompt"].splitlines():
-                OUT.print(Text(f"     | {line}", "dim"))
+            _quote(each["prompt"], "|")
+        if each.get("answer"):
+            OUT.print(Text("     answered (machine-written):", "dim"))
+            _quote(each["answer"], ">")
     if not exchanges:
         OUT.print(Text("  nothing left this machine"))
+
+
+def _quote(text: str, mark: str) -> None:
+    """Every line behind its mark; `--json` has the text to the letter."""
+    from api.cli.show import OUT
+
+    for line in text.splitlines():
+        for part in wrap(
+            line, max(40, OUT.width - 8), replace_whitespace=False, drop_whitespace=False
+        ) or [""]:
+            OUT.print(Text(f"     {mark} {part}", "dim"))
 
 
 def _report(run: "Run") -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from time import monotonic, sleep
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt
@@ -26,6 +27,8 @@ Send = Callable[[Call], Reply]
 BREAKS_AFTER, BREAKS_FOR = 5, 60.0
 #: A provider that asks for a longer pause than this is not waited for.
 LONGEST_PAUSE = 20.0
+#: Characters of an answer the ledger keeps.
+SHOWN = 2_000
 #: Characters a token, on the low side, so that a budget is never overspent by an estimate.
 TOKEN = 3
 
@@ -82,6 +85,8 @@ class Exchange:
     prompt_tokens: int
     output_tokens: int
     cost: float | None
+    to: str = ""  #: the address it went to; empty for the provider's own
+    answer: str = ""  #: what came back, as it came, at most `SHOWN` characters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -256,7 +261,7 @@ class _Talk(Generic[A]):
             )
         self.models.note(name, reply)
         self.budget = self.budget.less(reply, prompt=tokens)
-        self.exchanges.append(_exchange(name, prompt, reply))
+        self.exchanges.append(_exchange(name, prompt, reply, url=self.models.url))
         return reply
 
     def refused(self, name: str, why: str) -> None:
@@ -275,7 +280,7 @@ class _Talk(Generic[A]):
         )
 
 
-def _exchange(name: str, prompt: str, reply: Reply) -> Exchange:
+def _exchange(name: str, prompt: str, reply: Reply, *, url: str) -> Exchange:
     return Exchange(
         model=name,
         prompt=prompt,
@@ -284,7 +289,16 @@ def _exchange(name: str, prompt: str, reply: Reply) -> Exchange:
         prompt_tokens=reply.prompt_tokens,
         output_tokens=reply.output_tokens,
         cost=reply.cost,
+        to=_address(url),
+        answer=reply.text[:SHOWN],
     )
+
+
+def _address(url: str) -> str:
+    """Scheme, host and port: a path or a user name in it may be a secret."""
+    there = urlsplit(url)
+    port = f":{there.port}" if there.port else ""
+    return f"{there.scheme}://{there.hostname}{port}" if there.hostname else ""
 
 
 def _pause(state: RetryCallState) -> float:

@@ -3,6 +3,7 @@
 import pytest
 
 from api.cli.evidence import ledger
+from engine.mapping.converse import _address
 
 SENT = {
     "model": "openai/m", "prompt": "system\nDATA-1\n{}\nDATA-1", "digest": "ab" * 32,
@@ -18,6 +19,24 @@ def test_the_ledger_shows_what_left_and_what_did_not(capsys: pytest.CaptureFixtu
     assert "| DATA-1" in shown
     assert "2. openai/m: not sent: the run's budget" in shown
     assert shown.count("SHA-256") == 1
+
+
+def test_the_ledger_says_where_it_went_and_what_came_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = {"to": "http://10.0.0.5:8000", "answer": '{"matches": []}', "prompt": "x" * 200}
+    ledger({"status": "answered", "exchanges": [SENT | told]})
+    shown = capsys.readouterr().out
+    assert "1. openai/m at http://10.0.0.5:8000: answered" in shown
+    assert all(line.startswith("     | ") for line in shown.splitlines() if "xx" in line)
+    assert '> {"matches": []}' in shown
+
+
+def test_an_address_is_told_without_its_path_and_user() -> None:
+    assert _address("https://user:secret@llm.example.org:8443/v1/secret") == (
+        "https://llm.example.org:8443"
+    )
+    assert _address("") == ""
 
 
 def test_no_call_is_told_as_well(capsys: pytest.CaptureFixture[str]) -> None:
