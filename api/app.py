@@ -86,6 +86,7 @@ def create_app(services: Services, *, limits: Limits | None = None) -> FastAPI:
     for module in (docs, health):
         app.include_router(module.router, include_in_schema=False)
     console.mount(app)
+    _work_out_routes(app)
     install_document(app, rate=limits.requests)
     known = KnownKeys(services.database, secrets=services.secrets)
     app.add_middleware(
@@ -103,6 +104,12 @@ def create_app(services: Services, *, limits: Limits | None = None) -> FastAPI:
         draining=services.draining,
     )
     return app
+
+
+def _work_out_routes(app: FastAPI) -> None:
+    """Now, in one thread: FastAPI would build an included router in the first request for it."""
+    for route in app.routes:
+        route.matches({"type": "http", "method": "GET", "path": "/no/such/path", "headers": []})
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -8,6 +8,7 @@ import logging
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from threading import Event
 
 import http_sf
 import httpx
@@ -71,7 +72,7 @@ def little_app() -> FastAPI:
     def old() -> None:
         return None
 
-    app.add_middleware(Edge, metrics=Metrics(), upload_bytes=1 << 30)
+    app.add_middleware(Edge, metrics=Metrics(), upload_bytes=1 << 30, draining=Event())
     return app
 
 
