@@ -64,7 +64,7 @@ class Settings(BaseModel):
     partner_runs: int = Field(default=0, ge=0, le=64)  #: of one partner at a time; 0: one less
     run_threads: int = Field(default=2, ge=1, le=64)  #: of one run's children
     run_seconds: float = Field(default=3600.0, gt=0)  #: longest a child may run
-    poll_seconds: float = Field(default=0.2, gt=0, le=10)  #: how often the queue is looked at
+    poll_seconds: float = Field(default=0.25, gt=0, le=10)  #: between two looks for runs
     heartbeat_seconds: float = Field(default=1.0, gt=0)
     dead_seconds: float = Field(default=10.0, gt=0)  #: silence after which a worker counts as dead
     sweep_seconds: float = Field(default=10.0, gt=0)  #: between looks for turns nobody will end

@@ -247,12 +247,13 @@ class Worker:
             go(self.courier, partner, company, errand, turn=turn)
 
         DBOS.launch()
-        for queue in (QUEUE, ERRANDS):
+        # An export may wait a second: looking for one costs as much as looking for a run.
+        for queue, patience in ((QUEUE, 1), (ERRANDS, 5)):
             DBOS.register_queue(
                 queue,
                 worker_concurrency=settings.slots,
                 partition_worker_concurrency=settings.partner_slots,
-                polling_interval_sec=settings.poll_seconds,
+                polling_interval_sec=settings.poll_seconds * patience,
                 on_conflict="always_update",
             )
         self._every(settings.heartbeat_seconds, self._reap)
