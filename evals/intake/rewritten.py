@@ -70,14 +70,6 @@ def _write_one(name: str, table: list[list[str]], draw: random.Random, out: Path
     text.writelines(line.format(name=name[5:-4]) + end for line in title)
     writer.writerows([names, *body] if headed else body)
     text.writelines(line + end for line in below)
-    encoding = draw.choice(_ENCODINGS)
-    try:
-        data = text.getvalue().encode(encoding)
-    except UnicodeEncodeError:
-        data = text.getvalue().encode()
-    (out / "csv" / name).write_bytes(data)
-    with (out / "clean" / name).open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([names, *body] if headed else body)
     given = {
         "delimiter": delimiter,
         "header_lines": int(headed),
@@ -85,4 +77,25 @@ def _write_one(name: str, table: list[list[str]], draw: random.Random, out: Path
         "column_names": names if headed else [],
         "n_columns": len(names),
     }
+    keep(name, text.getvalue(), [names, *body] if headed else body, given, draw=draw, out=out)
+
+
+def keep(
+    name: str,
+    text: str,
+    rows: list[list[str]],
+    given: dict[str, object],
+    *,
+    draw: random.Random,
+    out: Path,
+) -> None:
+    """The text in some encoding that can hold it, the rows in it, and how it is written."""
+    encoding = draw.choice(_ENCODINGS)
+    try:
+        data = text.encode(encoding)
+    except UnicodeEncodeError:
+        data = text.encode()
+    (out / "csv" / name).write_bytes(data)
+    with (out / "clean" / name).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
     (out / "parameters" / f"{name}_parameters.json").write_text(json.dumps(given))

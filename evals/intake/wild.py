@@ -7,17 +7,15 @@ encoding or line end.
 
 import csv
 import io
-import json
 import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evals.intake.rewritten import tables
+from evals.intake.rewritten import keep, tables
 
 Rows = list[list[str]]
-_ENCODINGS = ("utf-8", "utf-8", "utf-8-sig", "cp1252", "utf-16", "iso8859-1")
 _NOTES = (
     "Source: national statistics",
     "* provisional",
@@ -81,14 +79,6 @@ def _write_one(name: str, spoilt: Spoilt, draw: random.Random, out: Path) -> Non
             text.write(row.replace("\x1f", delimiter) + end)
         else:
             writer.writerow(row)
-    encoding = draw.choice(_ENCODINGS)
-    try:
-        data = text.getvalue().encode(encoding)
-    except UnicodeEncodeError:
-        data = text.getvalue().encode()
-    (out / "csv" / name).write_bytes(data)
-    with (out / "clean" / name).open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([spoilt.names, *spoilt.body] if spoilt.names else spoilt.body)
     width = len(spoilt.names or spoilt.body[0])
     given = {
         "delimiter": delimiter,
@@ -99,7 +89,8 @@ def _write_one(name: str, spoilt: Spoilt, draw: random.Random, out: Path) -> Non
         "column_names": spoilt.names,
         "n_columns": width,
     }
-    (out / "parameters" / f"{name}_parameters.json").write_text(json.dumps(given))
+    rows = [spoilt.names, *spoilt.body] if spoilt.names else spoilt.body
+    keep(name, text.getvalue(), rows, given, draw=draw, out=out)
 
 
 def _plain(names: list[str], body: Rows, draw: random.Random) -> Spoilt:
