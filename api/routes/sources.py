@@ -1,5 +1,7 @@
 """Sources and templates: where data comes from, and what it must look like."""
 
+from collections.abc import Sequence
+
 import sqlalchemy
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -52,12 +54,13 @@ def create_source(body: NewSource, by: By, once: OnlyOnce) -> Response:
 @router.get("/v1/sources", response_model=Page[SourceBody], tags=["sources"], **op(READ))
 def list_sources(here: Here, by: By, pages: Pages) -> Response:
     """Sources, newest first."""
+
+    def bodies(limit: int, before: str | None) -> list[SourceBody]:
+        found = sources.page(c, by.partner, limit=limit, before=before)
+        return _bodies(c, by.partner, found)
+
     with here.database.begin() as c:
-        return pages.answer(
-            lambda limit, before: sources.page(c, by.partner, limit=limit, before=before),
-            lambda each: _body(c, by.partner, each),
-            key=lambda each: each.id,
-        )
+        return pages.answer(bodies, lambda each: each, key=lambda each: each.id)
 
 
 @router.get(
@@ -66,7 +69,7 @@ def list_sources(here: Here, by: By, pages: Pages) -> Response:
 def get_source(source: str, request: Request, here: Here, by: By) -> Response:
     """One source, by name or id."""
     with here.database.begin() as c:
-        return shown(request, _body(c, by.partner, source_of(c, by, source)))
+        return shown(request, _bodies(c, by.partner, [source_of(c, by, source)])[0])
 
 
 @router.post(
@@ -112,6 +115,6 @@ def get_template(
         return shown(request, template_body(templates.named(c, by.partner, name, number=number)))
 
 
-def _body(c: sqlalchemy.Connection, partner: str, source: Source) -> SourceBody:
-    plan = plans.of_source(c, partner, source.id)
-    return source_body(source, plan=plan.id if plan else None)
+def _bodies(c: sqlalchemy.Connection, partner: str, found: Sequence[Source]) -> list[SourceBody]:
+    used = plans.of_sources(c, partner, [each.id for each in found])
+    return [source_body(each, plan=used[each.id].id if each.id in used else None) for each in found]

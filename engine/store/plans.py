@@ -1,6 +1,6 @@
 """Plans by source, forked by company. A version never changes; publishing only points at one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -85,9 +85,16 @@ def page(
 
 def of_source(c: sa.Connection, partner: str, source: str) -> PlanRecord | None:
     """The source's own lineage."""
-    mine = (plans.c.partner == partner, plans.c.source == source, plans.c.company.is_(None))
-    row = c.execute(sa.select(plans).where(*mine)).mappings().first()
-    return None if row is None else PlanRecord(**row)
+    return of_sources(c, partner, [source]).get(source)
+
+
+def of_sources(
+    c: sa.Connection, partner: str, sources: Collection[str]
+) -> Mapping[str, PlanRecord]:
+    """By source, its own lineage; none for a source that has no plan yet."""
+    mine = (plans.c.partner == partner, plans.c.source.in_(sources), plans.c.company.is_(None))
+    rows = c.execute(sa.select(plans).where(*mine)).mappings()
+    return {row["source"]: PlanRecord(**row) for row in rows}
 
 
 def effective(c: sa.Connection, partner: str, *, source: str, company: str) -> PlanRecord:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from serving import Deployment, deployment
 
 from engine.ids import Kind, new_id, utcnow
@@ -48,6 +49,27 @@ def test_ten_thousand_items_are_walked_once_each_while_a_thousand_more_come(ther
     assert len(seen) == len(set(seen))
     assert set(seen) == old
     assert seen == sorted(seen, reverse=True)
+
+
+def test_a_long_page_of_sources_asks_the_store_as_often_as_a_short_one(there: Deployment):
+    partner = there.partner("many")
+    client = there.client(there.key(partner))
+    grown(there, partner, 60)
+    said: list[str] = []
+
+    def note(c: object, cursor: object, statement: str, *_: object) -> None:
+        said.append(statement)
+
+    sa.event.listen(there.services.database, "before_cursor_execute", note)
+    try:
+        costs = []
+        for limit in (1, 50):
+            said.clear()
+            assert len(client.get(f"/v1/sources?limit={limit}").json()["data"]) == limit
+            costs.append(sum(" plans" in each for each in said))
+    finally:
+        sa.event.remove(there.services.database, "before_cursor_execute", note)
+    assert costs == [1, 1]
 
 
 def test_the_cursor_of_another_partner_is_none(there: Deployment):
