@@ -10,7 +10,7 @@ SIZE ?= 100k
 PEERS ?= yes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench evals evals-intake screenshots check format lock faults
+.PHONY: help demo test bench evals evals-intake screenshots check format lock faults fuzz lost
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -18,8 +18,9 @@ help:  ## list the targets
 demo: $(READY)  ## import a CRM export, drift it, heal it, answer its questions
 	$(BIN)/reknit demo
 
+# Two cores wait now and then, so three workers; each file in one of them, the long folders first.
 test: $(READY)  ## every test but benchmarks and faults
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 evals: $(READY)  ## score mapping and healing (FOLDERS="…" for other task files)
 	$(BIN)/python -m evals $(FOLDERS) $(ARGS)

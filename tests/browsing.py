@@ -26,6 +26,7 @@ expect.set_options(timeout=30_000)
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
     "--no-sandbox",
+    "--disable-dev-shm-usage",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",

@@ -7,15 +7,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import hypothesis
 import pytest
 
 ROOT = Path(__file__).parent.parent
 FROM_OUTSIDE = re.compile(r"REKNIT_.*|AWS_.*|.*_API_KEY")
 
-# A slow machine is not a bug.
+# A slow machine is not a bug: no deadline for an example, and more than httpx's 5 s for a request.
 hypothesis.settings.register_profile("reknit", deadline=None)
 hypothesis.settings.load_profile("reknit")
+vars(httpx._config.DEFAULT_TIMEOUT_CONFIG).update(dict.fromkeys(("connect", "read", "write"), 120))
 
 strangers: list[str] = []
 

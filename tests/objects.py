@@ -1,37 +1,21 @@
 """A real object store for tests: SeaweedFS, started once per session."""
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
 
 import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from ports import free_port
 
 from engine.settings import Settings
 
 KEY, SECRET = "reknit-key", "reknit-secret"
 ALL = {"name": "reknit", "credentials": [{"accessKey": KEY, "secretKey": SECRET}]}
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports whose gRPC twin (+ 10000) is free too."""
-    found: list[int] = []
-    while len(found) < count:
-        with closing(socket.socket()) as probe, closing(socket.socket()) as twin:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-            try:
-                twin.bind(("127.0.0.1", port + 10_000))
-            except (OSError, OverflowError):
-                continue
-            found.append(port)
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +24,8 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("seaweedfs")
     config = folder / "s3.json"
     config.write_text(json.dumps({"identities": [{**ALL, "actions": ["Admin", "Read", "Write"]}]}))
-    master, volume, filer, s3 = free_ports(4)
+    # Each listens for gRPC 10,000 ports higher.
+    master, volume, filer, s3 = (free_port(twin=10_000) for _ in range(4))
     # It talks to the makers and opens further services on fixed ports unless told not to.
     command = [
         Path(sys.executable).with_name("weed"), "server", f"-dir={folder}", "-ip=127.0.0.1",

@@ -115,7 +115,7 @@ class Deployment:
         text = key or self.key(self.partner())
         sent = {"x-api-key": text, **headers}
         self.clients.append(
-            httpx.Client(base_url=self.url, headers=sent, timeout=30, trust_env=False)
+            httpx.Client(base_url=self.url, headers=sent, timeout=120, trust_env=False)
         )
         return self.clients[-1]
 

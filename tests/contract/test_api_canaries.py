@@ -154,6 +154,7 @@ def test_credentials_of_destinations_are_nowhere_afterwards(
     tmp_path: Path, log: io.StringIO, monkeypatch: pytest.MonkeyPatch, postgresql: str
 ) -> None:
     """Taken, wrong, refused by the other side, repeated by a fault: PostgreSQL, HTTP, S3 (S35)."""
+    monkeypatch.setattr("engine.courier.MOST_KNOCKS", 2)
     echo = (500, {}, {"error": " ".join(OPENS.values())})
     with http_endpoint(lambda _: echo) as endpoint, tcp_door(door(postgresql)) as port:
         ports = f"{urlsplit(endpoint.url).port},{port}"

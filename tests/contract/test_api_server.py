@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from ports import free_port
 from serving import deployment
 
 from api.app import create_app
@@ -24,12 +25,6 @@ ROOT = Path(__file__).parents[2]
 def there(tmp_path_factory):
     with deployment(tmp_path_factory.mktemp("data"), worker=False) as running:
         yield running
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process:

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -12,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import pytest
+from ports import free_port
 
 from api.cli import EXITS
 from engine.compiler.program import CellCode
@@ -46,7 +46,7 @@ def shell(commands: str, folder: Path) -> tuple[int, str]:
             "PATH": path,
             "COLUMNS": "200",
             "HOME": str(folder),
-            "REKNIT_METRICS_PORT": free_port(),
+            "REKNIT_METRICS_PORT": str(free_port()),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -62,12 +62,6 @@ def shell(commands: str, folder: Path) -> tuple[int, str]:
     return process.returncode, printed
 
 
-def free_port() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return str(listener.getsockname()[1])
-
-
 @pytest.mark.timeout(SECONDS + 30)
 def test_the_five_minutes_run_and_print_what_the_readme_shows(tmp_path):
     code, printed = shell("\n".join(blocks("Five minutes", "sh")), tmp_path)
@@ -81,7 +75,7 @@ def test_the_five_minutes_run_and_print_what_the_readme_shows(tmp_path):
 @pytest.mark.timeout(SECONDS + 30)
 def test_the_api_session_ends_with_the_valid_rows(tmp_path):
     (commands,) = blocks("The API in curl", "sh")
-    code, printed = shell(commands.replace("8000", free_port()), tmp_path)
+    code, printed = shell(commands.replace("8000", str(free_port())), tmp_path)
 
     assert code == 0, printed
     assert "needs_attention" in printed
