@@ -1,5 +1,6 @@
 """One body for every error (RFC 9457), and the one table from exceptions to statuses and codes."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,6 +18,8 @@ import engine.outbound
 import plans.errors
 from api.logs import redacted
 from engine.store.database import is_busy
+
+log = logging.getLogger("reknit.http")
 
 #: So many of `errors` are told; more only set `errors_truncated`.
 TOLD = 100
@@ -265,6 +268,10 @@ def translated(error: Exception) -> ApiError:
         return _from_framework(error)
     if is_busy(error):
         return ApiError(code=Code.UNAVAILABLE, detail="the database cannot be reached now")
+    if type(error) is engine.errors.StorageError:
+        # Where the bytes lie and who answers there is the operator's: it stands in the log.
+        log.error("the file store failed: %s", error)
+        return ApiError(code=Code.UNAVAILABLE, detail="the file store cannot be used now")
     code = next((EXCEPTIONS[each] for each in type(error).__mro__ if each in EXCEPTIONS), None)
     if code is None or code is Code.INTERNAL_ERROR:
         return ApiError(code=Code.INTERNAL_ERROR, detail="something went wrong on our side")

@@ -74,8 +74,10 @@ def configure(
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "dbos", "alembic"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    # DBOS adds a handler of its own, with lines of its own, where it finds none.
+    logging.getLogger("dbos").addHandler(logging.NullHandler())
     # Ours has the request id and no query string.
     logging.getLogger("uvicorn.access").disabled = True
-    # Two write whole URLs and with them a secret path, two tell of every migration.
-    for name in ("httpx", "httpcore", "dbos", "alembic"):
+    # Two write whole URLs and with them a secret path, the others tell what we tell ourselves.
+    for name in ("httpx", "httpcore", "dbos", "alembic", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -130,6 +130,7 @@ class Server(uvicorn.Server):
 
         uvicorn would raise the signal again in the end, before the worker could be stopped.
         """
+        log.info("draining", extra={"signal": signal.Signals(sig).name})
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
         self._draining.set()
@@ -190,6 +191,7 @@ def serve(
         config = configured(app, host=host, port=port)
         log.info("serving", extra={"host": host, "port": port, "worker": worker})
         Server(config, draining=services.draining).run(sockets=[here])
+        log.info("answered what was under way")
 
 
 def _bound(host: str, port: int, *, share: bool, option: str) -> socket.socket:

@@ -25,12 +25,13 @@ from engine.errors import (
     StorageError,
     Superseded,
     UploadMismatch,
+    gist,
 )
 from engine.landing import take_back
 from engine.model import Confirmed, FailureCode, Progress, Run, RunStatus, Width
 from engine.phase import Advance
 from engine.store import companies, events, findings, line, memory, plans, proposals, runs
-from engine.store.database import transaction
+from engine.store.database import is_busy, transaction
 from engine.store.findings import Finding
 from plans.errors import PlanError
 
@@ -71,6 +72,18 @@ def keep(desk: Desk, run: Run, made: Advance) -> None:
         if moved.cancel_requested and not moved.ended:
             moved = runs.move(c, run.partner, run.id, RunStatus.CANCELED, actor=desk.executor)
         line.pass_on(c, moved, desk.enqueue)
+    _log(run, moved)
+
+
+def _log(run: Run, moved: Run) -> None:
+    """One line about the end of a turn, which began when `run` was claimed; no cell is in it."""
+    line = {
+        "run": run.id, "partner": run.partner, "kind": run.kind, "turn": run.turn,
+        "status": moved.status, "code": moved.error_code,
+        "seconds": (moved.updated_at - run.updated_at).total_seconds(),
+        "counts": asdict(moved.counts),
+    }  # fmt: skip
+    log.info("run", extra={name: value for name, value in line.items() if value is not None})
 
 
 def _tell(c: sa.Connection, run: Run, made: Advance) -> None:
@@ -133,6 +146,7 @@ def end_badly(desk: Desk, run: Run, stop: Stop, error: Exception) -> None:
                     fence=(run.turn, run.claim),
                 )  # fmt: skip
                 line.pass_on(c, canceled, desk.enqueue)
+            _log(run, canceled)
         case _ if stop.reason == "leaving":
             _again(desk, run, tries=run.tries, message="", later=0)
         case SourceError():
@@ -157,7 +171,11 @@ def end_badly(desk: Desk, run: Run, stop: Stop, error: Exception) -> None:
 
 def _retry(desk: Desk, run: Run, error: Exception) -> None:
     """Try again after a while; after too many tries the run fails with a code that says whose fault."""
-    log.error("run %s, try %s", run.id, run.tries + 1, exc_info=error)
+    told = {"run": run.id, "try": run.tries + 1}
+    if isinstance(error, StorageError) or is_busy(error):
+        log.error("what this run needs is away: %s", gist(error), extra=told)
+    else:
+        log.error("a turn of this run failed", extra=told, exc_info=error)
     crashed = isinstance(error, ChildCrashed)
     most = MOST_CRASHES if crashed else MOST_TRIES
     tries = run.tries + 1
@@ -168,7 +186,7 @@ def _retry(desk: Desk, run: Run, error: Exception) -> None:
     elif crashed:
         fail(desk, run, FailureCode.QUARANTINED, f"{error}; its files crash the reader every time")
     elif isinstance(error, (StorageError, OSError)):
-        fail(desk, run, FailureCode.STORAGE, "the result could not be stored; try again later")
+        fail(desk, run, FailureCode.STORAGE, "the disk or the file store failed; try again later")
     else:
         fail(desk, run, FailureCode.INTERNAL, f"a fault of ours, {most} times; run {run.id}")
 
@@ -203,7 +221,8 @@ def fail(desk: Desk, run: Run, code: str, message: str) -> None:
         try:
             take_back(desk, run)
         except (EngineError, OSError) as error:
-            log.error("run %s: its rows cannot be taken back now", run.id, exc_info=error)
+            told = {"run": run.id}
+            log.error("its rows cannot be taken back now: %s", gist(error), extra=told)
             return _again(desk, run, tries=run.tries, message=message, later=LATER)
     with transaction(desk.engine, "settle-failed") as c:
         failed = runs.move(
@@ -212,3 +231,4 @@ def fail(desk: Desk, run: Run, code: str, message: str) -> None:
             progress=asdict(Progress()),
         )  # fmt: skip
         line.pass_on(c, failed, desk.enqueue)
+    _log(run, failed)

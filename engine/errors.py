@@ -30,7 +30,10 @@
   x SignatureInvalid  a signed URL was changed, is used up or too old
 """
 
+import re
 from enum import StrEnum
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m|↳")
 
 
 class EngineError(Exception):
@@ -173,6 +176,12 @@ class DeliveryFailed(EngineError):
 
 class CanaryRefused(DeliveryFailed):
     """The destination refused the first row of a sheet; nothing else was sent."""
+
+
+def gist(error: BaseException) -> str:
+    """What a library tells, in one line: no colours of a terminal, no debug output."""
+    told = _COLOURS.sub("", str(error)).partition("Debug source:")[0].partition("(Background on")[0]
+    return " ".join(told.split())
 
 
 class StorageError(EngineError):

@@ -22,7 +22,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
 from engine import failpoints
-from engine.errors import Conflict, NotFound, StorageError, UploadMismatch
+from engine.errors import Conflict, NotFound, StorageError, UploadMismatch, gist
 from engine.ids import folder_name, utcnow
 from engine.posting import Bucket, Posting, posting, shown_bucket
 from engine.settings import Settings
@@ -316,10 +316,8 @@ def open_files(settings: Settings) -> Files:
         root.mkdir(parents=True, exist_ok=True)
         # On the same file system, so that placing a file is one rename.
         return Files(LocalStore(root), incoming=root / ".incoming", root=root)
-    if url.scheme == "s3":
-        store = _s3(settings, url.netloc, url.path)
-        return Files(store, incoming=incoming, root=None, bucket=shown_bucket(settings))
-    raise StorageError(f"REKNIT_FILES_URL: {settings.files!r} is neither file:// nor s3://")
+    store = _s3(settings, url.netloc, url.path)
+    return Files(store, incoming=incoming, root=None, bucket=shown_bucket(settings))
 
 
 def _s3(settings: Settings, bucket: str, path: str) -> S3Store:
@@ -381,7 +379,7 @@ def _translated(key: str) -> Iterator[None]:
     except FileNotFoundError:
         raise NotFound(f"there is no file {key}") from None
     except (BaseError, OSError) as error:
-        raise StorageError(f"the file store refused {key}: {error}") from error
+        raise StorageError(f"the file store refused {key}: {gist(error)}") from error
 
 
 def _sync(folder: Path) -> None:

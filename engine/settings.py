@@ -15,14 +15,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PREFIX = "REKNIT_"
 MIN_SECRET = 32
-DATABASES = ("postgresql://", "postgresql+psycopg://", "sqlite:///")
+#: What an address of each kind begins with.
+SCHEMES = {
+    "database_url": ("postgresql://", "postgresql+psycopg://", "sqlite:///"),
+    "files_url": ("s3://", "file:///"),
+}
 
 
 class SettingsInvalid(Exception):
@@ -104,11 +116,14 @@ class Settings(BaseModel):
     def _upper(cls, value: str) -> str:
         return value.upper()
 
-    @field_validator("database_url")
+    @field_validator(
+        "database_url", "files_url", "public_url", "s3_endpoint", "s3_direct_url", "llm_url"
+    )
     @classmethod
-    def _known_database(cls, value: str) -> str:
-        if value and not value.startswith(DATABASES):
-            raise ValueError(f"should begin with {' or '.join(DATABASES)}")
+    def _address(cls, value: str, info: ValidationInfo) -> str:
+        known = SCHEMES.get(info.field_name or "", ("http://", "https://"))
+        if value and not value.startswith(known):
+            raise ValueError(f"should begin with {' or '.join(known)}")
         return value
 
     @field_validator("outbound_cidrs")

@@ -19,7 +19,7 @@ from engine import failpoints, landing
 from engine.binding.memory import Remembered, Scope, Trust
 from engine.desk import Desk, Stop, claim_name, scratch
 from engine.endings import end_badly, fail, keep
-from engine.errors import Canceled, Conflict, NotFound
+from engine.errors import Canceled, Conflict, NotFound, gist
 from engine.files import content_key, result_key
 from engine.ids import utcnow
 from engine.model import Artifact, Confirmed, FailureCode, Progress, Run, RunKind
@@ -80,7 +80,7 @@ def patiently(desk: Desk, act: Callable[[], T]) -> T:
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
             if not is_busy(error) or desk.stopping.is_set():
                 raise
-            log.warning("the database is busy or away, trying again: %s", error)
+            log.warning("the database is busy or away, trying again: %s", gist(error))
             desk.stopping.wait(pause)
             pause = min(pause * 2, 2)
 

@@ -16,11 +16,13 @@ from typing import Any
 
 import sqlalchemy
 
+from engine.errors import gist
 from engine.ids import utcnow
 from engine.model import Delivery, Endpoint, Event
 from engine.outbound import Outbound, Refused, Reply, post
 from engine.secrets import Keys, open_sealed, seal
 from engine.store import audit, endpoints, events
+from engine.store.database import is_busy
 
 #: Waits before each attempt: 75.6 hours in all.
 SCHEDULE = tuple(
@@ -199,9 +201,12 @@ class Sender:
         while not self._stop.is_set():
             try:
                 self.step()
-            except Exception:
+            except Exception as error:
                 # A database that is away comes back; what is due stays due.
-                log.exception("cannot look for deliveries")
+                if is_busy(error):
+                    log.warning("the database is busy or away: %s", gist(error))
+                else:
+                    log.exception("cannot look for deliveries")
             self._stop.wait(self._poll)
 
     def step(self) -> int:

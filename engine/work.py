@@ -22,7 +22,7 @@ from engine import courier, decisions, failpoints, landing, retention
 from engine.courier import Courier, go
 from engine.desk import Desk, Stop, scratch_root
 from engine.endings import abandoned
-from engine.errors import Conflict, NotUndoable
+from engine.errors import Conflict, NotUndoable, gist
 from engine.files import Files
 from engine.ids import utcnow
 from engine.model import ENDED, Run, RunKind, RunStatus, UploadStatus, Width
@@ -285,7 +285,7 @@ class Worker:
                     act()
                 except Exception as error:
                     if is_busy(error):
-                        log.warning("the database is busy or away: %s", error)
+                        log.warning("the database is busy or away: %s", gist(error))
                     else:
                         log.exception("housekeeping failed")
 

@@ -1,5 +1,6 @@
 """`reknit worker`, `migrate`, `doctor`: what whoever runs the deployment needs."""
 
+import logging
 import os
 import signal
 import sys
@@ -17,6 +18,8 @@ from api.cli.exits import exit_code, shown
 
 if TYPE_CHECKING:
     from engine.settings import Settings
+
+log = logging.getLogger("reknit.worker")
 
 
 @click.command("worker")
@@ -45,8 +48,9 @@ def worker() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     taking.start()
-    click.echo(f"worker {taking.desk.executor} takes runs", err=True)
+    log.info("taking runs", extra={"executor": taking.desk.executor, "slots": settings.slots})
     stop.wait()
+    log.info("stopping: what runs is finished or handed over")
     taking.stop()
     work.close()
 
@@ -132,8 +136,12 @@ def _workers(settings: "Settings") -> str:
     from engine.store import executors
     from engine.store import runs as stored
     from engine.store.database import open_database
+    from engine.store.migrate import pending
 
-    with open_database(settings.database).begin() as c:
+    engine = open_database(settings.database)
+    if pending(engine):
+        raise RuntimeError("nobody knows before the database is at this version")
+    with engine.begin() as c:
         living = executors.living(c, seconds=settings.dead_seconds)
         waiting = len(stored.untouched(c, seconds=60))
     if waiting and not living:

@@ -26,7 +26,7 @@ from pyarrow.fs import FileSelector, FileType, PyFileSystem
 
 from engine import duck
 from engine.dataset.records import DUCKDB_TYPES, LINEAGE, Column, Commit, Counts, Kind, Location
-from engine.errors import Conflict, GivenUp, NotFound, StorageError
+from engine.errors import Conflict, GivenUp, NotFound, StorageError, gist
 from engine.sql import ident, literal
 
 #: A larger row group gains little and takes more memory. A dictionary that outgrows 64 KiB is given
@@ -67,7 +67,7 @@ def open_table(sheet: Location, *, version: int | None = None) -> DeltaTable | N
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
-        raise StorageError(f"the sheet at {sheet.url} cannot be opened: {error}") from error
+        raise StorageError(f"the sheet at {sheet.url} cannot be opened: {gist(error)}") from error
 
 
 def existing(sheet: Location, *, version: int | None = None) -> DeltaTable:
@@ -232,7 +232,8 @@ def commit_rows(
         created_meanwhile = table is None and open_table(sheet) is not None
         if isinstance(error, CommitFailedError) or created_meanwhile:
             raise Conflict(f"another run wrote to {sheet.url} meanwhile; start it again") from error
-        raise StorageError(f"the rows could not be written to {sheet.url}: {error}") from error
+        told = f"the rows could not be written to {sheet.url}: {gist(error)}"
+        raise StorageError(told) from error
     _settle(sheet, table)
 
 

@@ -26,7 +26,15 @@ from api.errors import EXCEPTIONS, STATUS, ApiError, Code, Problem, translated
 from api.limits import BodyRefused, Rate, Windows, body_cap, guarded, refuse
 from api.metrics import Metrics
 from api.operations import Retirement, retiring
-from engine.errors import Conflict, EngineError, NotFound, SourceCode, SourceError
+from engine.errors import (
+    Conflict,
+    EngineError,
+    NotFound,
+    SourceCode,
+    SourceError,
+    StorageError,
+    gist,
+)
 from engine.settings import Secrets
 from engine.store.keys import API_VERSIONS
 from plans.errors import PlanError, PlanInvalid
@@ -116,6 +124,7 @@ def test_every_code_has_a_status():
         (SourceError(SourceCode.EMPTY, "nothing in it"), 400, "source_unreadable"),
         (PlanInvalid("p", (PlanProblem(path="sheets", message="missing"),)), 400, "plan_invalid"),
         (RuntimeError("secret"), 500, "internal_error"),
+        (StorageError("no route to http://secret:9000/bucket"), 503, "unavailable"),
     ],
 )
 def test_an_exception_becomes_its_status_and_code(error, status, code):
@@ -158,6 +167,13 @@ def test_a_validation_error_points_at_the_member_and_hides_its_value():
 
     assert told["errors"][0]["pointer"] == "/name"
     assert "rk_live_secret" not in json.dumps(told)
+
+
+def test_a_library_s_words_become_one_line_without_colours():
+    told = RuntimeError(
+        "403 Forbidden:\n  \x1b[31m↳\x1b[0m no such key\n\nDebug source:\nGeneric {}"
+    )
+    assert gist(told) == "403 Forbidden: no such key"
 
 
 def test_at_most_a_hundred_findings_are_told():

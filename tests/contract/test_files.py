@@ -223,8 +223,3 @@ def test_what_interrupted_uploads_left_is_swept(tmp_path: Path) -> None:
     os.utime(old, (1, 1))
     assert files.sweep(older_seconds=3_600) == 1
     assert list(files.incoming.iterdir()) == [new]
-
-
-def test_an_unknown_kind_of_store_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="ftp"):
-        open_files(Settings(data_dir=tmp_path, files_url="ftp://x/y"))

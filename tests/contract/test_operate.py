@@ -55,6 +55,9 @@ def test_a_key_is_revoked_and_a_company_erased(reknit: Command) -> None:
 
 
 def test_the_doctor_says_what_is_wrong(reknit: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = reknit.result("doctor").output
+    assert "FAIL database: not at this version; run `reknit migrate`" in fresh
+    assert "FAIL workers: nobody knows" in fresh
     reknit("migrate")
     healthy = reknit("doctor")
     assert re.findall(r"ok   (\w+)", healthy) == [

@@ -24,7 +24,13 @@ def test_a_postgresql_url_gets_its_driver() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("REKNIT_WORKERS", "-1"), ("REKNIT_DATABSE_URL", "sqlite://")]
+    ("name", "value"),
+    [
+        ("REKNIT_WORKERS", "-1"),
+        ("REKNIT_DATABSE_URL", "sqlite://"),
+        ("REKNIT_FILES_URL", "ftp://x/y"),
+        ("REKNIT_S3_ENDPOINT", "127.0.0.1:9000"),
+    ],
 )
 def test_a_wrong_or_unknown_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsInvalid, match=name):
