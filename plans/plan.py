@@ -117,6 +117,7 @@ class Read(Document):
     last_row: Annotated[int | None, Field(ge=1)] = None
     footer_rows: Annotated[int | None, Field(ge=0, le=1_000)] = None
     sheet: Annotated[str | None, Field(max_length=200)] = None
+    layout: Literal["delimited", "drawn", "aligned"] | None = None
     transposed: bool | None = None
     records_path: Annotated[str | None, Field(max_length=200)] = None
 

@@ -4,15 +4,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from engine.errors import SourceCode
-from engine.intake import dialect, encoding, views
+from engine.intake import dialect, encoding, layout, views
 from engine.intake.dialect import Detected
 from engine.intake.encoding import Encoding
+from engine.intake.layout import Layout
 from engine.intake.parse import Dialect, Record, parse
 from engine.intake.plain import stage_plain
 from engine.intake.reading import Reading
 from engine.intake.rows import stage_tables
 from engine.intake.scan import NotPlain
-from engine.intake.source import ReadCode, ReadNote, Staged, View, told
+from engine.intake.source import Choice, ReadCode, ReadNote, Staged, View, told
 from plans.plan import Read
 
 #: Detection never reads more than this.
@@ -20,6 +21,14 @@ SAMPLE = 1 << 20
 #: A file with NUL bytes and more control characters than this is no text.
 MAX_CONTROL = 0.05
 WRAPPED = "every line is quoted as a whole"
+_LAYOUTS = {
+    "aligned": (ReadCode.ALIGNED, "columns aligned by blanks"),
+    "drawn": (ReadCode.DRAWN, "columns drawn with lines"),
+}
+_PARTED: dict[str, Callable[[str], str]] = {
+    "delimiter": lambda mark: f"{mark!r} separates the columns",
+    "layout": lambda kind: _LAYOUTS[kind][1] if kind in _LAYOUTS else "a delimiter, or one column",
+}
 
 
 def stage_delimited(reading: Reading) -> Iterator[Staged]:
@@ -32,25 +41,33 @@ def stage_delimited(reading: Reading) -> Iterator[Staged]:
         raise reading.file.error(SourceCode.NUL_BYTES, "the file is binary, not text")
     sample = _sample(head, found, whole=whole)
     chosen = dialect.detect(sample, reading.read)
+    laid = layout.find(sample, reading.read, delimiter=chosen.dialect.delimiter)
     newline = _newline(sample)
-    facts: dict[str, object] = {
-        "encoding": found.name,
-        "delimiter": chosen.dialect.delimiter,
-        "quote": chosen.dialect.quote or None,
-        "escape": chosen.dialect.escape or None,
-        "newline": newline,
-        "choices": (found.choice, *chosen.choices),
-    }
-    if both := _views(head, sample, found, chosen, reading.read, whole=whole):
+    facts: dict[str, object] = {"encoding": found.name, "newline": newline}
+    facts |= _dialect_facts(chosen) if laid is None else {}
+    choices = (laid.choice,) if laid else chosen.choices
+    facts["choices"] = (found.choice, *choices)
+    if both := _views(head, sample, found, choices[0], reading.read, whole=whole):
         facts["views"] = both
     notes = (*reading.notes, *_text_notes(sample))
     reading = replace(reading, facts={**reading.facts, **facts}, notes=notes)
+    if laid is not None:
+        return _stage_laid(reading, found, laid)
     if chosen.wrapped:
         return _stage_carefully(reading, found, chosen.dialect, WRAPPED, wrapped=True)
     try:
         return iter([stage_plain(reading, found, chosen.dialect, sample, newline)])
     except NotPlain as why:
         return _stage_carefully(reading, found, chosen.dialect, str(why))
+
+
+def _dialect_facts(chosen: Detected) -> dict[str, object]:
+    used = chosen.dialect
+    return {
+        "delimiter": used.delimiter,
+        "quote": used.quote or None,
+        "escape": used.escape or None,
+    }
 
 
 def _sample(head: bytes, found: Encoding, *, whole: bool) -> str:
@@ -78,18 +95,16 @@ def _text_notes(sample: str) -> list[ReadNote]:
 
 
 def _views(
-    head: bytes, sample: str, found: Encoding, chosen: Detected, read: Read, *, whole: bool
+    head: bytes, sample: str, found: Encoding, chosen: Choice, read: Read, *, whole: bool
 ) -> tuple[View, ...]:
-    """Both readings where the encoding or else the delimiter is not sure."""
+    """Both readings where the encoding, or else the delimiter or layout, is not sure."""
 
     def decoded(name: str) -> str:
         return _sample(head, replace(found, name=name), whole=whole)
 
     return views.of_choice(
         found.choice, decoded, read, lambda name: f"The text is encoded as {name}"
-    ) or views.of_choice(
-        chosen.choices[0], lambda _: sample, read, lambda mark: f"{mark!r} separates the columns"
-    )
+    ) or views.of_choice(chosen, lambda _: sample, read, _PARTED[chosen.what])
 
 
 def _stage_carefully(
@@ -106,6 +121,19 @@ def _stage_carefully(
         yield _add_notes(staged, [slow, *seen.notes()])
 
 
+def _stage_laid(reading: Reading, found: Encoding, laid: Layout) -> Iterator[Staged]:
+    """A table without a delimiter: each line has a row's cells, or rules."""
+    seen = _Seen(reading.report)
+    lines = seen.watch(encoding.lines(reading.file.path, found))
+    read = reading.read
+    if laid.headed and read.has_header is None and read.header_row is None:
+        reading = replace(reading, read=read.model_copy(update={"has_header": True}))
+    for staged in stage_tables(layout.records(lines, laid, seen.rule), reading):
+        code, message = _LAYOUTS[laid.choice.value]
+        told = f"{message}; lines that only rule are no rows: {seen.rules}"
+        yield _add_notes(staged, [ReadNote(code=code, message=told), *seen.notes()])
+
+
 def _add_notes(staged: Staged, notes: list[ReadNote]) -> Staged:
     return replace(staged, source=replace(staged.source, notes=(*staged.source.notes, *notes)))
 
@@ -117,6 +145,11 @@ class _Seen:
         self._report, self._read = report, 0
         self.nul, self.foreign = [0, 0], [0, 0]
         self.ends: set[str] = set()
+        self.rules = 0
+
+    def rule(self) -> None:
+        """Count a line that is no record."""
+        self.rules += 1
 
     def watch(self, lines: Iterator[tuple[str, bool]]) -> Iterator[str]:
         for number, (line, clean) in enumerate(lines, 1):

@@ -47,6 +47,8 @@ class ReadCode(StrEnum):
     UNSURE = "unsure_reading"  #: another way to read the file is nearly as likely
     SLOW_PATH = "careful_reading"  #: the file needed the slow, careful reader
     OTHER_TABLE = "other_table_in_file"  #: another table below or beside, staged by itself
+    DRAWN = "drawn_table"  #: cells parted by drawn lines
+    ALIGNED = "aligned_columns"  #: cells parted by blanks alone
     TRANSPOSED = "transposed_table"  #: names down the first column; rows are the file's columns
     WRONG_EXTENSION = "wrong_extension"  #: the content is another format than the name says
 

@@ -12,7 +12,7 @@ from engine.intake.source import Choice, ReadCode, ReadNote
 from plans.plan import Read
 
 _TOTAL = re.compile(
-    r"(?i)\W*(grand\s+|sub\s?)?(totals?|sum|summe|gesamt|totale|итого|合计|(end)?saldo|solde|(closing\s)?balance)\b"
+    r"(?i)\W*(grand\s+|sub\s?)?(totals?|sum|summe|gesamt|totale|итого|合计|(end)?saldo|kontostand|solde|(closing\s)?balance)\b|\*{1,3}$"
 )
 
 _REMARK = re.compile(

@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from engine.intake import dialect, table
+from engine.intake import dialect, layout, table
 from engine.intake.cells import Cells
 from engine.intake.parse import parse
 from engine.intake.source import Choice, ReadCode, ReadNote, View
@@ -20,7 +20,7 @@ ROWS, SAMPLE = 3, 200
 def of_choice(
     choice: Choice, text: Callable[[str], str], read: Read, label: Callable[[str], str]
 ) -> tuple[View, ...]:
-    """Both ways to decide an unsure choice of encoding or delimiter; none where they agree.
+    """Both ways to decide an unsure choice of encoding, delimiter or layout; none where they agree.
 
     `text` gives the sample when the choice falls so.
     """
@@ -89,8 +89,10 @@ _HEADER = {True: "The first row holds the names", False: "The first row is data 
 def _tabled(text: str, read: Read) -> tuple[tuple[str, ...], list[Cells]]:
     """The columns and first rows of a sample."""
     used = dialect.detect(text, read).dialect
-    records = islice(parse(io.StringIO(text, newline=""), used), SAMPLE)
-    rows: list[Cells] = [each.cells for each in records]
+    laid = layout.find(text, read, delimiter=used.delimiter)
+    lines = io.StringIO(text, newline="")
+    records = layout.records(lines, laid, bool) if laid else parse(lines, used)
+    rows: list[Cells] = [each.cells for each in islice(records, SAMPLE)]
     region = table.find(rows, read)
     return region.columns, rows[region.first :]
 

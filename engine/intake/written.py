@@ -3,9 +3,11 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from engine.errors import SourceCode
 from engine.intake import table
+from engine.intake.layout import OUTSIDE
 from engine.intake.parse import STRAY, UNCLOSED, Record
 from engine.intake.reading import Reading
 from engine.intake.source import BrokenRow, ReadCode, ReadNote, told
@@ -24,6 +26,7 @@ _MESSAGES = {
     TOO_FEW: "a row of one cell in a wide table; another delimiter?",
     STRAY: "a quote in the row closes nothing",
     BAD_JSON: "not valid JSON",
+    OUTSIDE: "the line does not fit the columns of the others",
 }
 
 
@@ -72,9 +75,12 @@ class Account:
                 self.blank += 1
             elif is_header(record.cells, self.region):
                 self.headers.append(record.row)
+                if foot is None and read.footer_rows is None:
+                    # What stands below a page is no row either.
+                    below += [waiting.pop() for _ in range(_foot(waiting, width))][::-1]
             elif last and record.row > last:
                 below.append(record)
-            elif record.problem and record.problem != STRAY:
+            elif record.problem not in ("", STRAY, OUTSIDE):
                 self._break(record, record.problem)
             else:
                 waiting.append(record)
@@ -82,15 +88,14 @@ class Account:
                     self._write(waiting.popleft())
         foot = read.footer_rows if foot is None else foot
         if foot is None:
-            tail = [(each.row, each.cells) for each in waiting]
-            foot = 0 if last else table.footer(tail, width)
+            foot = 0 if last else _foot(waiting, width)
         while len(waiting) > foot:
             self._write(waiting.popleft())
         self.below = [*waiting, *below]
 
     def _write(self, record: Record) -> None:
         cells, width = record.cells, self.region.width
-        if len(cells) != width:
+        if len(cells) != width or record.problem == OUTSIDE:
             if problem := _misshapen(record, width):
                 self._break(record, problem)
                 return
@@ -159,10 +164,17 @@ class Account:
         )
 
 
+def _foot(records: Sequence[Record], width: int) -> int:
+    """How many of the last records stand below the table, or below the page."""
+    outside = takewhile(lambda each: each.problem == OUTSIDE, reversed(records))
+    found = table.footer([(each.row, each.cells) for each in records], width)
+    return max(found, sum(1 for _ in outside))
+
+
 def _misshapen(record: Record, width: int) -> str:
     """Why a record of another width cannot be a row; "" where empty cells make it one."""
-    if record.problem == STRAY:
-        return STRAY
+    if record.problem in (STRAY, OUTSIDE):
+        return record.problem
     if len(record.cells) == 1 and width >= WIDE:
         return TOO_FEW
     return TOO_MANY if any(cell.strip() for cell in record.cells[width:]) else ""
