@@ -1,5 +1,7 @@
 """What a text can be read as: one DuckDB test per kind, over a trimmed value `v`. Pure."""
 
+from collections.abc import Iterable
+
 from engine.sql import literal
 from plans.transforms import FALSE_WORDS, NULL_WORDS, TRUE_WORDS
 
@@ -28,6 +30,7 @@ _CODES = ("USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|R
 _BEFORE = rf"[(]?\s*{_SIGN}?\s*(?:{_CODES}|[A-Z]{{0,2}}\p{{Sc}})?\s*{_SIGN}?\s*"
 _AFTER = rf"\s*(?:{_CODES}|\p{{Sc}}|%)?\s*(?:{_SIGN}|CR|DR)?\s*[)]?"
 _MONEY = rf"\p{{Sc}}|^(?:{_CODES})\s?[-(]?\d|\d\s?(?:{_CODES})$"
+_PLAIN = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 _EMAIL = r"[^@\s<>,;]+@[^@\s<>,;]+\.[A-Za-z]{2,}"
 _DOMAIN = r"(?:www\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}"
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -43,69 +46,83 @@ _LOOKS = {
 }
 
 
-def number_test(decimal: str, thousands: str) -> str:
-    """SQL that tells whether `v` is a number with these marks."""
-    dot, group = _escaped(decimal), _group(thousands)
-    whole = rf"(?:\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d+)" if thousands else r"\d+"
-    body = rf"(?:{whole}(?:{dot}\d+)?|{dot}\d+)"
-    return _full(_BEFORE + body + _AFTER)
-
-
-def date_test(fmt: str) -> str:
-    """SQL that tells whether `d`, the date part of `v`, is a date in this format."""
-    return f"{_full(_look(fmt), 'd')} AND try_strptime(d, {literal(fmt)}) IS NOT NULL"
-
-
 def probes(formats: tuple[str, ...] = ()) -> dict[str, str]:
-    """Kind to SQL over `v` (trimmed), `d` (date part), `t` (time part) and `low` (lower case).
+    """Kind to SQL over one row of `parted`.
 
     `formats` are a plan's own: kind `format:…` tells whether one reads all of `v`.
     """
-    numeric = "length(v) <= 40 AND regexp_matches(v, '[0-9]')"
+    # AND computes both of its sides for every row, CASE the second one where the first one holds.
     return {
         "null_word": _among("low", NULL_WORDS),
         "boolean": _among("low", (*TRUE_WORDS, *FALSE_WORDS)),
-        "plain": _full(r"[-+]?(?:\d+\.?\d*|\.\d+)"),
-        "integer": _full(r"[-+]?\d{1,18}"),
-        "leading_zero": _full(r"0\d+"),
-        **{f"number:{d}{t}": f"{numeric} AND {number_test(d, t)}" for d, t in NUMBER_READINGS},
-        "money": f"{numeric} AND regexp_matches(v, {literal(_MONEY)})",
-        "percent": _full(r"[-+]?\s?\d+(?:[.,]\d+)?\s?%"),
-        "excel_serial": _full(r"[2-6]\d{4}(?:\.\d+)?"),
-        "epoch": _full(r"1\d{9}(?:\d{3})?"),
-        **{f"date:{fmt}": date_test(fmt) for fmt in DATE_FORMATS},
-        **{f"time:{fmt}": _time_test(fmt) for fmt in TIME_FORMATS},
-        **{f"format:{fmt}": f"try_strptime(v, {literal(fmt)}) IS NOT NULL" for fmt in formats},
+        "plain": "plain",
+        "integer": _if("plain", _full(r"[-+]?\d{1,18}")),
+        "leading_zero": _if("plain", _full(r"0\d+")),
+        **{f"number:{d}{t}": _if("number", _full(_number(d, t))) for d, t in NUMBER_READINGS},
+        "money": _if(
+            f"regexp_matches(v, {literal(_MONEY)})",
+            "length(v) <= 40 AND regexp_matches(v, '[0-9]')",
+        ),
+        "percent": _if("contains(v, '%')", _full(r"[-+]?\s?\d+(?:[.,]\d+)?\s?%")),
+        "excel_serial": _if("plain", _full(r"[2-6]\d{4}(?:\.\d+)?")),
+        "epoch": _if("plain", _full(r"1\d{9}(?:\d{3})?")),
+        **{f"date:{fmt}": _date_test(fmt) for fmt in DATE_FORMATS},
+        **{f"time:{fmt}": _parsed("clock", fmt) for fmt in TIME_FORMATS},
+        **{f"format:{fmt}": _parsed("v", fmt) for fmt in formats},
         "timed": "t <> ''",
         "clock": _full(_CLOCK),
-        "zoned": f"t <> '' AND regexp_matches(t, {literal(_ZONE + '$')})",
-        "email": f"contains(v, '@') AND {_full(_EMAIL)}",
-        "url": _full(r"https?://\S+"),
-        "domain": _full(_DOMAIN, "low"),
-        "phone": _full(r"[+(]?[0-9][0-9 ()./\-]{5,22}[0-9](?:\s?(?:x|ext\.?)\s?\d{1,6})?")
-        + r" AND d = v AND NOT regexp_full_match(v, '\d{1,6}([.,]\d+)?|\d+([/.-])\d{1,2}[/.-]\d+')",
-        "uuid": f"length(v) = 36 AND {_full(_UUID)}",
+        "zoned": _if("t <> ''", f"regexp_matches(t, {literal(_ZONE + '$')})"),
+        "email": _if("contains(v, '@')", _full(_EMAIL)),
+        "url": _if("starts_with(v, 'http')", _full(r"https?://\S+")),
+        "domain": _if("contains(v, '.')", _full(_DOMAIN, "low")),
+        "phone": _if(
+            _full(r"[+(]?[0-9][0-9 ()./\-]{5,22}[0-9](?:\s?(?:x|ext\.?)\s?\d{1,6})?"),
+            r"d = v AND NOT regexp_full_match(v, '\d{1,6}([.,]\d+)?|\d+([/.-])\d{1,2}[/.-]\d+')",
+        ),
+        "uuid": _if("length(v) = 36", _full(_UUID)),
         "code2": _full("[A-Z]{2}"),
         "code3": _full("[A-Z]{3}"),
-        "json": "(starts_with(v, '{') OR starts_with(v, '[')) AND json_valid(v)",
+        "json": _if("starts_with(v, '{') OR starts_with(v, '[')", "json_valid(v)"),
         "letters": "NOT regexp_matches(v, '[0-9@]')",
     }
 
 
-def parts() -> tuple[str, str]:
-    """SQL for `d` and `t`: a date and the clock time behind it, or all of `v` and nothing."""
+def parted(table: str) -> str:
+    """SQL for the rows of `table` with the parts of their text `v` that probes look at.
+
+    `d` is the date before a clock time `t`, or all of `v` before nothing; `low` is in lower case.
+    """
     behind = literal(rf"^(.{{6,20}}?)(?:[T ]|, )({_CLOCK}(?:{_ZONE})?)$")
     timed = "length(v) BETWEEN 10 AND 45 AND contains(v, ':')"
-    split = f"{timed} AND regexp_matches(v, {behind})"
-    return (
-        f"CASE WHEN {split} THEN regexp_extract(v, {behind}, 1) ELSE v END",
-        f"CASE WHEN {timed} THEN regexp_extract(v, {behind}, 2) ELSE '' END",
-    )
+    split = _if(timed, f"regexp_matches(v, {behind})")
+    numbers = (_number(decimal, thousands) for decimal, thousands in NUMBER_READINGS)
+    return f"""
+        SELECT *, {_full(_PLAIN)} AS plain,
+            {_if("length(v) <= 40", _full(_either(numbers)))} AS number,
+            {_full(_either(map(_look, DATE_FORMATS)), "d")} AS dated,
+            CASE WHEN contains(v, ':') AND length(v) <= 45 THEN regexp_replace(
+                CASE WHEN t <> '' THEN t ELSE v END, {literal(_ZONE + "$")}, '') END AS clock
+        FROM (
+            SELECT *, lower(v) AS low,
+                CASE WHEN {split} THEN regexp_extract(v, {behind}, 1) ELSE v END AS d,
+                CASE WHEN {split} THEN regexp_extract(v, {behind}, 2) ELSE '' END AS t
+            FROM {table}
+        )"""
 
 
-def _time_test(fmt: str) -> str:
-    clock = f"regexp_replace(CASE WHEN t <> '' THEN t ELSE v END, {literal(_ZONE + '$')}, '')"
-    return f"contains(v, ':') AND length(v) <= 45 AND try_strptime({clock}, {literal(fmt)}) IS NOT NULL"
+def _number(decimal: str, thousands: str) -> str:
+    """What a number with these marks looks like."""
+    dot, group = _escaped(decimal), _group(thousands)
+    whole = rf"(?:\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d+)" if thousands else r"\d+"
+    return _BEFORE + rf"(?:{whole}(?:{dot}\d+)?|{dot}\d+)" + _AFTER
+
+
+def _date_test(fmt: str) -> str:
+    return _if("dated", _if(_full(_look(fmt), "d"), _parsed("d", fmt)))
+
+
+def _parsed(name: str, fmt: str) -> str:
+    return f"try_strptime({name}, {literal(fmt)}) IS NOT NULL"
 
 
 def _look(fmt: str) -> str:
@@ -132,6 +149,14 @@ def _group(thousands: str) -> str:
 
 def _full(pattern: str, name: str = "v") -> str:
     return f"regexp_full_match({name}, {literal(pattern)})"
+
+
+def _either(patterns: Iterable[str]) -> str:
+    return "|".join(f"(?:{each})" for each in dict.fromkeys(patterns))
+
+
+def _if(gate: str, test: str) -> str:
+    return f"CASE WHEN {gate} THEN {test} ELSE false END"
 
 
 def _among(name: str, words: tuple[str, ...]) -> str:

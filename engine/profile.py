@@ -3,6 +3,7 @@
 Reads the customer's bytes: call it in a sandbox child.
 """
 
+import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from engine import kinds
@@ -19,8 +21,14 @@ from engine.intake.source import Shard, Staged
 MAX_CELLS = 2_000_000
 #: Bytes that all columns of a block may reserve together, and the smallest block.
 PARSED, MIN_BLOCK = 256 << 20, 1 << 18
-_SHAPE = """regexp_replace(regexp_replace(regexp_replace(left(v, 40),
-    '[0-9]', '9', 'g'), '\\p{Lu}', 'A', 'g'), '[\\p{Ll}\\p{Lo}]', 'a', 'g')"""
+_COUNTED = "SELECT c, v, count(*) AS n FROM cells WHERE v <> '' GROUP BY c, v"
+#: What `m`, the text with its ASCII letters and digits masked, still lacks; ASCII text lacks none.
+_SHAPE = """CASE WHEN strlen(m) = length(m) THEN left(m, 40) ELSE regexp_replace(regexp_replace(
+    left(m, 40), '\\p{Lu}', 'A', 'g'), '[\\p{Ll}\\p{Lo}]', 'a', 'g') END"""
+_MASK = bytes.maketrans(
+    (string.digits + string.ascii_uppercase + string.ascii_lowercase).encode(),
+    b"9" * 10 + b"A" * 26 + b"a" * 26,
+)
 #: Spaces people cannot see are spaces too.
 BLANKS = " \t\r\n\u00a0\u202f\u2007\u200b\u3000\ufeff"
 
@@ -55,31 +63,16 @@ class Profile:
     whole: bool
 
 
-def profile(staged: Staged, *, rows: int | None = 5_000) -> Profile:
-    """Profile every column over the first rows of every shard; `rows=None` looks at all of them."""
+def profile(staged: Staged, *, rows: int = 5_000) -> Profile:
+    """Profile every column over the first rows of every shard."""
     most = max(200, MAX_CELLS // max(staged.width, 1))
-    limit = staged.records if rows is None else min(rows, most)
-    table = _read(staged, limit, columns=range(staged.width))
-    columns = _profiles(table, staged)
+    table = _read(staged, min(rows, most), columns=range(staged.width))
+    facts, headers = _facts(_long(table)), staged.source.columns
+    columns = tuple(
+        _column(at, headers[at] if at < len(headers) else "", table.num_rows, facts.get(at))
+        for at in range(staged.width)
+    )
     return Profile(columns=columns, rows=table.num_rows, whole=table.num_rows == staged.records)
-
-
-def profile_column(staged: Staged, index: int) -> ColumnProfile:
-    """Profile one column over every row of the table."""
-    return _profiles(_read(staged, staged.records, columns=[index]), staged)[0]
-
-
-def values(staged: Staged, index: int, *, limit: int = 100_000) -> tuple[tuple[str, int], ...]:
-    """Trimmed values of the whole column with their counts, most frequent first."""
-    table = _read(staged, staged.records, columns=[index])
-    with _connect(_long(table)) as db:
-        return tuple(
-            db.execute(
-                f"SELECT v, sum(n)::BIGINT AS n FROM ({_counted()}) GROUP BY v "
-                "ORDER BY n DESC, v LIMIT ?",
-                [limit],
-            ).fetchall()
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,14 +87,12 @@ class Reading:
 def readings(staged: Staged, index: int, *, formats: tuple[str, ...] = ()) -> tuple[Reading, ...]:
     """The whole column by what its cells can be read as, most cells first: the base of proofs."""
     tests = kinds.probes(formats)
-    date_part, time_part = kinds.parts()
     listed = ", ".join(f"CASE WHEN {sql} THEN {at} END" for at, sql in enumerate(tests.values()))
     names = list(tests)
     with _connect(_long(_read(staged, staged.records, columns=[index]))) as db:
         rows = db.execute(f"""
-            WITH counted AS MATERIALIZED (SELECT v, sum(n) AS n FROM ({_counted()}) GROUP BY v),
-            parted AS (SELECT *, lower(v) AS low, {date_part} AS d, {time_part} AS t FROM counted),
-            told AS (SELECT v, n, list_filter([{listed}], lambda k: k IS NOT NULL) AS ks FROM parted)
+            WITH told AS (SELECT v, n, list_filter([{listed}], lambda k: k IS NOT NULL) AS ks
+                FROM ({kinds.parted(f"({_COUNTED})")}))
             SELECT ks, sum(n)::BIGINT AS n, list(left(v, 200) ORDER BY n DESC, v)[:10]
             FROM told GROUP BY ks ORDER BY n DESC, ks""").fetchall()
     return tuple(
@@ -120,19 +111,10 @@ def of_values(columns: Sequence[tuple[str, Sequence[str]]]) -> tuple[ColumnProfi
     )
 
 
-def _profiles(table: pa.Table, staged: Staged) -> tuple[ColumnProfile, ...]:
-    facts = _facts(_long(table))
-    headers = staged.source.columns
-    indexes = [int(name[1:]) for name in table.column_names]
-    return tuple(
-        _column(at, headers[at] if at < len(headers) else "", table.num_rows, facts.get(at))
-        for at in indexes
-    )
-
-
 def _column(index: int, header: str, rows: int, facts: dict[str, Any] | None) -> ColumnProfile:
     if facts is None:
         facts = {"filled": 0, "distinct": 0, "low": 0, "high": 0, "top": [], "shapes": {}, "n": []}
+    top = tuple((each["v"][:200], -each["n"]) for each in facts["top"])
     shapes = sorted(facts["shapes"].items(), key=lambda each: (-each[1], each[0]))[:10]
     rates = {
         kind: facts[f"k_{at}"] / facts["filled"]
@@ -148,8 +130,8 @@ def _column(index: int, header: str, rows: int, facts: dict[str, Any] | None) ->
         rates=rates,
         min_length=facts["low"],
         max_length=facts["high"],
-        top=tuple((each["v"], each["n"]) for each in facts["top"]),
-        samples=tuple(each["v"] for each in facts["top"][:20]),
+        top=top,
+        samples=tuple(value for value, _ in top[:20]),
         shapes=tuple((shape, int(count)) for shape, count in shapes),
     )
 
@@ -157,26 +139,26 @@ def _column(index: int, header: str, rows: int, facts: dict[str, Any] | None) ->
 def _facts(long: pa.Table) -> dict[int, dict[str, Any]]:
     """One row of figures per column that has a value."""
     with _connect(long) as db:
+        # A batch of strings holds 2 GiB at most.
+        counted = db.sql(_COUNTED).to_arrow_table(batch_size=1 << 16)
+        masks = pa.chunked_array([_masked(each) for each in counted["v"].chunks], type=pa.string())
+        db.register("counted", counted.append_column("m", masks))
         result = db.execute(_sql())
         names = [each[0] for each in result.description]
         return {row[0]: dict(zip(names, row, strict=True)) for row in result.fetchall()}
 
 
 def _sql() -> str:
-    date_part, time_part = kinds.parts()
     flags = ", ".join(f"({sql}) AS f_{at}" for at, sql in enumerate(kinds.probes().values()))
     sums = ", ".join(
-        f"coalesce(sum(n) FILTER (f_{at}), 0)::BIGINT AS k_{at}"
+        f"sum(CASE WHEN f_{at} THEN n ELSE 0 END)::BIGINT AS k_{at}"
         for at in range(len(kinds.probes()))
     )
     return f"""
-        WITH counted AS MATERIALIZED (SELECT c, v, sum(n) AS n FROM ({_counted()}) GROUP BY c, v),
-        parted AS (SELECT *, lower(v) AS low, {date_part} AS d, {time_part} AS t FROM counted),
-        flagged AS (SELECT c, v, n, {flags} FROM parted),
+        WITH flagged AS (SELECT c, v, n, {flags} FROM ({kinds.parted("counted")})),
         figures AS (SELECT c, sum(n)::BIGINT AS filled, count(*) AS "distinct",
             min(length(v)) AS low, max(length(v)) AS high,
-            list({{'v': left(v, 200), 'n': n::BIGINT}} ORDER BY n DESC, v)[:50] AS top, {sums}
-            FROM flagged GROUP BY c),
+            min({{'n': -n, 'v': v}}, 50) AS top, {sums} FROM flagged GROUP BY c),
         shaped AS (SELECT c, map_from_entries(list((shape, n))) AS shapes
             FROM (SELECT c, {_SHAPE} AS shape, sum(n)::BIGINT AS n FROM counted GROUP BY c, shape
                   QUALIFY row_number() OVER (PARTITION BY c ORDER BY sum(n) DESC, shape) <= 10)
@@ -184,18 +166,18 @@ def _sql() -> str:
         SELECT * FROM figures JOIN shaped USING (c)"""
 
 
-def _counted() -> str:
-    blanks = "".join(f"\\x{{{ord(each):x}}}" for each in BLANKS)
-    trimmed = f"regexp_replace(v, '^[{blanks}]+|[{blanks}]+$', '', 'g')"
-    guarded = f"CASE WHEN regexp_matches(v, '^[{blanks}]|[{blanks}]$') THEN {trimmed} ELSE v END"
-    counted = "SELECT c, v, count(*) AS n FROM cells GROUP BY c, v"
-    return f"SELECT * FROM (SELECT c, {guarded} AS v, n FROM ({counted})) WHERE v <> ''"
-
-
 def _connect(long: pa.Table) -> duckdb.DuckDBPyConnection:
     db = duckdb.connect(config={"threads": 1, "enable_external_access": False})
-    db.register("cells", long)
+    trimmed = pc.utf8_trim(long["v"], characters=BLANKS)
+    db.register("cells", pa.table({"c": long["c"], "v": trimmed}))
     return db
+
+
+def _masked(texts: pa.Array) -> pa.Array:
+    """The texts with their ASCII letters as A or a and their digits as 9."""
+    _, offsets, data = texts.buffers()
+    masked = pa.py_buffer(data.to_pybytes().translate(_MASK))
+    return pa.StringArray.from_buffers(len(texts), offsets, masked, None, 0, texts.offset)
 
 
 def _long(table: pa.Table) -> pa.Table:
@@ -226,15 +208,17 @@ def _records(staged: Staged, shard: Shard, rows: int) -> bytes:
     """The text of the shard's first records."""
     if rows >= shard.records:
         return b"".join(_chunks(staged, shard, shard.end - shard.start))
-    text = b""
+    text: list[bytes] = []
+    inside = np.uint8(0)
     for chunk in _chunks(staged, shard, 1 << 20):
-        text += chunk
-        data = np.frombuffer(text, dtype=np.uint8)
-        outside = np.cumsum(data == ord('"'), dtype=np.int64) % 2 == 0
-        ends = np.flatnonzero((data == ord("\n")) & outside)
+        data = np.frombuffer(chunk, dtype=np.uint8)
+        quoted = (np.cumsum(data == ord('"'), dtype=np.uint8) + inside) % 2
+        ends = np.flatnonzero((data == ord("\n")) & (quoted == 0))
         if len(ends) >= rows:
-            return text[: int(ends[rows - 1]) + 1]
-    return text
+            return b"".join((*text, chunk[: int(ends[rows - 1]) + 1]))
+        text.append(chunk)
+        rows, inside = rows - len(ends), quoted[-1]
+    return b"".join(text)
 
 
 def _chunks(staged: Staged, shard: Shard, size: int) -> Iterator[bytes]:

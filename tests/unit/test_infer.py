@@ -16,7 +16,7 @@ from plans.versions import first_version
 
 
 def draft(tables: Sequence[Staged], templates: Sequence[Template] = ()) -> Plan:
-    profiles = [profile(each, rows=None) for each in tables]
+    profiles = [profile(each) for each in tables]
     return infer(tables, profiles, name="My Export", templates=templates)
 
 

@@ -7,7 +7,7 @@ import pytest
 from tables import staged
 
 from engine.intake.source import Shard
-from engine.profile import ColumnProfile, of_values, profile, profile_column, values
+from engine.profile import of_values, profile, readings
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,36 @@ def test_a_sample_is_taken_from_every_shard_at_record_boundaries(tmp_path: Path)
     }
 
 
-def test_a_whole_column_is_read_for_proofs(tmp_path: Path) -> None:
-    table = staged(tmp_path, ["a", "b"], [["x", str(at % 3)] for at in range(9_000)])
-    column: ColumnProfile = profile_column(table, 1)
-    assert (column.index, column.filled, column.header) == (1, 9_000, "b")
-    assert values(table, 1) == (("0", 3_000), ("1", 3_000), ("2", 3_000))
+def test_a_wide_table_has_the_profiles_its_columns_have_alone(tmp_path: Path) -> None:
+    cells = [
+        "Ann",
+        " 2024-01-31T10:00Z",
+        "03/04/2024 5:30 PM",
+        "1.234,50 €",
+        "a@b.co",
+        "",
+        "Ünal ٣",
+    ]
+    rows = [[cells[(at * by) % 7] + str(at % by or "") for by in range(1, 9)] for at in range(50)]
+    headers = [f"h{at}" for at in range(8)]
+    wide = profile(staged(tmp_path, headers, rows))
+    for at, header in enumerate(headers):
+        (alone,) = profile(staged(tmp_path, [header], [[row[at]] for row in rows])).columns
+        assert replace(alone, index=at) == wide.columns[at]
+
+
+def test_a_sample_ends_at_a_record_of_a_later_piece_of_the_file(tmp_path: Path) -> None:
+    rows = [[str(at), f'{at}"\n' + "é" * 90_000] for at in range(30)]
+    sample = profile(staged(tmp_path, ["n", "t"], rows), rows=20).columns
+    assert (sample[0].rows, sample[0].filled, sample[1].max_length) == (20, 20, 90_004)
+
+
+def test_the_whole_column_is_read_for_proofs(tmp_path: Path) -> None:
+    table = staged(
+        tmp_path, ["a", "b"], [["x", ("17", "23", "01/02/24")[at % 3]] for at in range(9_000)]
+    )
+    told = [(each.cells, "integer" in each.kinds, each.samples) for each in readings(table, 1)]
+    assert told == [(6_000, True, ("17", "23")), (3_000, False, ("01/02/24",))]
 
 
 def test_one_column_of_blank_lines_keeps_its_rows(tmp_path: Path) -> None:
