@@ -1,5 +1,6 @@
 """The `reknit` command. Every command module registers itself; heavy imports stay inside commands."""
 
+import signal
 import sys
 
 import click
@@ -30,6 +31,8 @@ for module in (local, documents, demo, serve, operate):
 
 def main() -> None:
     """Run the command; known errors become one message and a documented exit code."""
+    # As an exception, so that what is half written goes away; a server sets its own handler.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         root.main(standalone_mode=False)
     except click.ClickException as error:

@@ -195,7 +195,7 @@ def _keep(run: FolderRun, out: Path, work: Box) -> FolderRun:
     target = out.resolve() / "results"
     work.call(partial(results, folder=target, safe=run.safe), run.attempt, run.tables)
     if run.status is not Status.NEEDS_ATTENTION:
-        for made in (*out.glob("out-*"), out / "trial"):
+        for made in (*out.glob("staging-*"), *out.glob("out-*"), out / "trial"):
             shutil.rmtree(made, ignore_errors=True)
     (out / "plan.yaml").write_text(dump(run.attempt.version.plan), "utf-8")
     state = out / "run.json.part"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 OUT = Console(highlight=False)
 if not OUT.is_terminal:
     OUT.width = 160
+#: Of 300 columns nobody uses, the rest would scroll everything else away.
+MOST_ALIKE = 8
 COUNTS = ("read", "valid", "invalid", "duplicate", "skipped")
 
 
@@ -149,8 +151,12 @@ def _notes(sources: Sequence[Source]) -> None:
 def _drifts(drifts: Sequence[Drift]) -> None:
     if drifts:
         OUT.print(Text("Drift", "bold"))
-    for drift in drifts:
-        OUT.print(Text(f"  {drift.code}: {drift.message}"))
+    for code in dict.fromkeys(drift.code for drift in drifts):
+        alike = [drift.message for drift in drifts if drift.code == code]
+        for message in alike[:MOST_ALIKE]:
+            OUT.print(Text(f"  {code}: {message}"))
+        if len(alike) > MOST_ALIKE:
+            OUT.print(Text(f"  {code}: {len(alike) - MOST_ALIKE} more, told by --json", "dim"))
 
 
 def _repairs(title: str, repairs: Sequence[Repair]) -> None:

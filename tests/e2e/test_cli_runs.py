@@ -58,7 +58,11 @@ def test_a_file_that_fits_is_imported_and_its_valid_rows_lie_in_the_folder(folde
     ]
 
 
-def test_an_interrupted_run_leaves_nothing_and_says_so(folder):
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "reknit: interrupted"), (signal.SIGTERM, 143, "")],
+)
+def test_an_interrupted_run_leaves_nothing_and_says_so(folder, number, code, said):
     os.mkfifo(folder / "endless.csv")
     command = [sys.executable, "-c", "from api.cli import main; main()"]
     words = ["run", "endless.csv", "--plan", "plan.yaml", "--out", "out"]
@@ -68,9 +72,9 @@ def test_an_interrupted_run_leaves_nothing_and_says_so(folder):
         end = time.monotonic() + 30
         while not (folder / "out").exists() and time.monotonic() < end:
             time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         told = process.communicate(timeout=60)[1]
-    assert (process.returncode, told.strip()) == (130, "reknit: interrupted")
+    assert (process.returncode, told.strip()) == (code, said)
     assert not (folder / "out").exists()
 
 
@@ -94,6 +98,7 @@ def test_taking_the_valid_rows_ends_the_waiting_run(folder):
     done = reknit("decide", "out", "--take-valid", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert len((folder / "out/results/people/valid.csv").read_text().splitlines()) == 2
+    assert not list(folder.glob("out/staging-*"))
     rejected = list(
         csv.DictReader((folder / "out/results/people/rejected-rows.csv").read_text().splitlines())
     )

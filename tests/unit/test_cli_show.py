@@ -2,7 +2,8 @@
 
 import pytest
 
-from api.cli.show import OUT, _effect
+from api.cli.show import OUT, _drifts, _effect
+from engine.drift import Drift, DriftCode
 from engine.proposal import Effect
 
 
@@ -22,3 +23,14 @@ def test_an_effect_is_told_where_there_is_one(fixed, broken, after, told):
 
 def test_what_goes_into_a_file_is_not_broken_at_the_width_of_a_small_terminal():
     assert OUT.is_terminal or OUT.width == 160
+
+
+def test_of_many_drifts_alike_the_first_are_told_and_the_rest_counted(capsys):
+    extra = [Drift(code=DriftCode.EXTRA, sheet="s", message=f"column {n}") for n in range(300)]
+    _drifts([extra[0], Drift(code=DriftCode.REORDERED, sheet="s", message="moved"), *extra[1:]])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[8:] == [
+        "  column_extra: column 7",
+        "  column_extra: 292 more, told by --json",
+        "  columns_reordered: moved",
+    ]
