@@ -1,4 +1,4 @@
-"""A staged shard in DuckDB, every record of it and in order, read through a memory file."""
+"""A staged shard in DuckDB, every record of it and in order, copied into memory where it must be."""
 
 import csv
 import hashlib
@@ -22,20 +22,20 @@ from engine.sql import literal
 BATCH = 20_000
 #: Bytes DuckDB reads at once if nobody says more, and a little more rows than its row group has.
 BUFFER, ROW_GROUP = 32_000_000, 126_000
+#: Bytes before a shard that are looked at: a header and what stands above it.
+MOST_BEFORE = 64 << 10
+#: DuckDB takes a path with one of these for many paths.
+GLOB = "*?["
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Database:
-    """The connection and the memory file through which it sees one shard at a time."""
+    """The connection, the files it may read, and the memory file for one shard at a time."""
 
     connection: duckdb.DuckDBPyConnection
     fd: int
     threads: int
-
-    @property
-    def path(self) -> str:
-        """Where DuckDB reads the shard."""
-        return f"/proc/self/fd/{self.fd}"
+    readable: frozenset[Path]
 
     def run(self, sql: str) -> None:
         """One statement."""
@@ -58,11 +58,12 @@ def database(
     """A hardened database for one call; it may write below `folder` and read these files."""
     fd = os.memfd_create("shard")
     try:
-        path = f"/proc/self/fd/{fd}"
-        paths = [path, *(str(each) for each in readable)]
+        paths = [_behind(fd), *(str(each) for each in readable)]
         connection = duck.connect(folder, readable=paths, memory=memory, threads=threads)
         with connection:
-            yield Database(connection=connection, fd=fd, threads=threads)
+            yield Database(
+                connection=connection, fd=fd, threads=threads, readable=frozenset(readable)
+            )
     finally:
         os.close(fd)
 
@@ -85,9 +86,13 @@ def load(
     shard's own; where they differ, or it refuses a record, the standard library reads the shard.
     Gives the records that have not the table's width: they are rows without any value.
     """
-    shard_file(staged, shard, db.fd)
+    lines = _lines_before(db, staged, shard)
+    if lines is None:
+        shard_file(staged, shard, db.fd)
+    path, skip = (_behind(db.fd), 0) if lines is None else (str(staged.path), lines)
     try:
-        db.run(f'CREATE OR REPLACE TEMP VIEW "source" AS {_reader(staged, shard, db.path)}')
+        reader = _reader(staged, shard, path, skip=skip)
+        db.run(f'CREATE OR REPLACE TEMP VIEW "source" AS {reader}')
         build()
         if db.number(f"SELECT count(*) FROM {table}") == shard.records:
             return ()
@@ -108,9 +113,30 @@ def load(
     return bad
 
 
+def _lines_before(db: Database, staged: Staged, shard: Shard) -> int | None:
+    """Lines DuckDB skips to read the shard where it lies; None if it has to be copied into memory.
+
+    The copy takes a fiftieth of an import, and as much memory as the shard has bytes.
+    """
+    path = staged.path
+    if path not in db.readable or any(each in str(path) for each in GLOB):
+        return None
+    if shard.start > MOST_BEFORE or shard.end != path.stat().st_size:
+        return None
+    with path.open("rb") as file:
+        before = file.read(shard.start)
+    plain = not any(mark in before for mark in (b'"', b"\r")) and before[-1:] in (b"", b"\n")
+    return before.count(b"\n") if plain else None
+
+
+def _behind(fd: int) -> str:
+    return f"/proc/self/fd/{fd}"
+
+
 def _read_carefully(db: Database, staged: Staged, shard: Shard) -> tuple[BadRecord, ...]:
     """The shard's records through the standard library, behind the view "source"."""
     _drop_careful(db)
+    shard_file(staged, shard, db.fd)
     names = [f"c{n}" for n in range(staged.width)]
     db.run(f"CREATE TABLE careful ({', '.join(f'{name} VARCHAR' for name in names)})")
     bad: list[BadRecord] = []
@@ -131,12 +157,13 @@ def _read_carefully(db: Database, staged: Staged, shard: Shard) -> tuple[BadReco
     return tuple(bad)
 
 
-def _reader(staged: Staged, shard: Shard, path: str) -> str:
+def _reader(staged: Staged, shard: Shard, path: str, *, skip: int) -> str:
     columns = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(staged.width))
     return (
         f"SELECT * FROM read_csv({literal(path)}, delim={literal(staged.delimiter)}, quote='\"',"
         f" escape='\"', header=false, auto_detect=false, new_line='\\n', strict_mode=true,"
-        f" buffer_size={_buffer(shard)}, columns={{{columns}}})"
+        f" buffer_size={_buffer(shard)}, skip={skip},"
+        f" compression='none', hive_partitioning=false, columns={{{columns}}})"
     )
 
 

@@ -81,13 +81,10 @@ def numbered(part: Part, rows: str) -> tuple[str, str]:
     return f"{start} + x.ordinal", f"({rows}) x"
 
 
-def fill(db: Database, program: Program) -> tuple[tuple[int, int], ...]:
-    """For every output how many valid rows have a value, and about how many different ones come first."""
-    fields = [f"f{n}" for n in range(len(program.outputs))]
-    counts = []
-    for count, rows in (("count", ""), ("approx_count_distinct", f" AND rowid < {FIRST}")):
-        counted = ", ".join(f"{count}({each})" for each in fields)
-        counts += db.rows(f"SELECT {counted} FROM stage WHERE bad = FALSE{rows}")
-    return tuple(
-        (int(str(filled)), int(str(distinct))) for filled, distinct in zip(*counts, strict=True)
-    )
+def distinct(db: Database, program: Program) -> dict[str, int]:
+    """By output about how many different values its first valid rows have."""
+    counted = ", ".join(f"approx_count_distinct(f{n})" for n in range(len(program.outputs)))
+    (row,) = db.rows(f"SELECT {counted} FROM stage WHERE bad = FALSE AND rowid < {FIRST}")
+    return {
+        output.name: int(str(number)) for output, number in zip(program.outputs, row, strict=True)
+    }

@@ -1,8 +1,8 @@
 """One shard through its program, the rules across rows and into its files."""
 
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +34,12 @@ class Piece:
     """What one shard gave: where its rows went (`read` and `skipped` left out), and its files."""
 
     accounting: Accounting
-    fill: tuple[tuple[int, int], ...] = ()
+    filled: Mapping[str, int] = field(
+        default_factory=dict
+    )  #: by column how many valid rows have a value
+    distinct: Mapping[str, int] = field(
+        default_factory=dict
+    )  #: by output how many different ones, about
     cells: tuple[Path, ...] = ()
     parquet: tuple[Path, ...] = ()
     csv: tuple[Path, ...] = ()
@@ -60,11 +65,10 @@ def judge(
         broken = [(row(shard.first + each.ordinal), each.message, each.text) for each in unread]
         path = f"{stem}.unread.parquet"
         cells.append(_whole(path, partial(files.write_broken, db, part, broken)))
-    if rows:
-        rows.write(db, shard)
     piece = Piece(
         accounting=_accounting(db),
-        fill=files.fill(db, part.program) if rows else (),
+        filled=rows.write(db, shard) if rows else {},
+        distinct=files.distinct(db, part.program) if rows else {},
         cells=tuple(cells),
     )
     db.run("DROP TABLE stage")

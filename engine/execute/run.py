@@ -1,5 +1,6 @@
 """All sheets of a run, parents first, shard after shard in constant memory."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -53,8 +54,10 @@ def execute(
             progress(done, total)
 
     found: dict[int, SheetOutcome] = {}
-    readable = {path: None for job in jobs for _, path in job.stored}
-    with database(folder, threads=threads, memory=memory, readable=tuple(readable)) as db:
+    readable = [path for job in jobs for _, path in job.stored]
+    readable += [part.staged.path for job in jobs for part in job.parts]
+    paths = tuple(dict.fromkeys(readable))
+    with database(folder, threads=threads, memory=memory, readable=paths) as db:
         run = Run(db=db, folder=folder, write=write, read=read, wants=_wants(db, jobs), stops=[])
         for job in ordered(jobs):
             known = _known(
@@ -198,15 +201,12 @@ def _file(part: Part, pieces: tuple[Piece, ...]) -> FileOutcome:
 
 
 def _coverage(job: Job, pieces: dict[int, tuple[Piece, ...]]) -> tuple[Fill, ...]:
-    filled: dict[str, tuple[int, int]] = {}
-    for at, part in enumerate(job.parts):
-        for piece in pieces[at]:
-            for output, (rows, distinct) in zip(part.program.outputs, piece.fill, strict=False):
-                so_far = filled.get(output.name, (0, 0))
-                filled[output.name] = (so_far[0] + rows, max(so_far[1], distinct))
+    filled, distinct = Counter[str](), Counter[str]()
+    for piece in chain.from_iterable(pieces.values()):
+        filled.update(piece.filled)
+        distinct |= Counter(piece.distinct)
     return tuple(
-        Fill(field=name, filled=filled.get(name, (0, 0))[0], distinct=filled.get(name, (0, 0))[1])
-        for name in job.columns
+        Fill(field=name, filled=filled[name], distinct=distinct[name]) for name in job.columns
     )
 
 

@@ -60,16 +60,22 @@ class ValidRows:
     text: BinaryIO
     waiting: list[pa.RecordBatch]  #: for their row group
 
-    def write(self, db: Database, shard: Shard) -> None:
-        """Append the stage's valid rows: typed, with their place in the customer's file, and as text."""
+    def write(self, db: Database, shard: Shard) -> dict[str, int]:
+        """Append the stage's valid rows: typed, with their place in the customer's file, and as text.
+
+        Gives by column how many of them have a value.
+        """
+        filled = np.zeros(len(self.columns), np.int64)
         select = _select(self.part, self.columns)
         wide = max(1, (shard.end - shard.start) // max(1, shard.records))
         for batch in db.connection.sql(select).to_arrow_reader(max(1, min(ROWS, BYTES // wide))):
             if len(batch):
                 self.text.write(lines(self._shown(batch)))
                 self.waiting.append(self._typed(batch, shard))
+                filled += [len(batch) - each.null_count for each in batch.columns[: filled.size]]
             if sum(each.nbytes for each in self.waiting) > GROUP:
                 self.flush()
+        return dict(zip(self.columns, filled.tolist(), strict=True))
 
     def flush(self) -> None:
         """Write the rows that wait for their row group."""

@@ -65,9 +65,8 @@ def mismatch(message: str) -> SourceError:
     return SourceError(SourceCode.COUNT_MISMATCH, f"{message}; please report this file")
 
 
-def shard_file(staged: Staged, shard: Shard, fd: int | None = None) -> int:
-    """The descriptor of a memory file with exactly the shard's bytes; give `fd` to refill it."""
-    target = os.memfd_create("shard") if fd is None else fd
+def shard_file(staged: Staged, shard: Shard, target: int) -> None:
+    """Fill the memory file of this descriptor with exactly the shard's bytes."""
     os.lseek(target, 0, os.SEEK_SET)
     with staged.path.open("rb") as source:
         offset = shard.start
@@ -79,4 +78,3 @@ def shard_file(staged: Staged, shard: Shard, fd: int | None = None) -> int:
     # Last, so that the memory of the shard before is used again.
     os.ftruncate(target, shard.end - shard.start)
     os.lseek(target, 0, os.SEEK_SET)
-    return target
