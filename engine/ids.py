@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_last = 0
 
 
 class Kind(StrEnum):
@@ -31,8 +32,14 @@ class Kind(StrEnum):
 
 
 def new_id(kind: Kind) -> str:
-    """Prefix and ULID: 48 bits of milliseconds, 80 random bits; later ids sort later."""
-    return _identifier(kind, (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80))
+    """Prefix and ULID: 48 bits of milliseconds, 80 random bits; later ids of a process sort later."""
+    global _last
+    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    if number >> 80 == _last >> 80:
+        # Otherwise chance alone would say which of the two sorts first.
+        number = _last + 1 + secrets.randbits(40)
+    _last = number
+    return _identifier(kind, number)
 
 
 def earliest(kind: Kind, at: datetime) -> str:

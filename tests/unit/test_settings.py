@@ -64,6 +64,11 @@ def test_a_rotated_ring_signs_with_the_first_and_knows_all() -> None:
     assert GOOD not in repr(ring)
 
 
+def test_ids_sort_as_they_were_made_within_one_millisecond_too():
+    made = [new_id(Kind.RUN) for _ in range(2_000)]
+    assert made == sorted(made)
+
+
 def test_ids_of_later_milliseconds_sort_later() -> None:
     assert new_id(Kind.RUN).startswith("run_")
     assert len({new_id(Kind.RUN) for _ in range(1_000)}) == 1_000
