@@ -15,7 +15,7 @@ from engine.model import (
     Width,
 )
 from engine.policy import Policy, WhenInvalid
-from engine.proposal import Decision, Proposal, Verdict
+from engine.proposal import Decision, Proposal, Verdict, meant
 from engine.store import events, line, plans, proposals, runs
 from plans.versions import PlanVersion
 
@@ -37,6 +37,7 @@ def decide(
     """Apply a decision to exactly the proposal that was seen; the run goes on, or ends."""
     there = runs.lock(c, partner, run)
     shown = _shown(proposals.of_run(c, partner, run), decision)
+    decision = meant(shown.proposal, decision)
     if shown.blocking and there.status is not RunStatus.NEEDS_ATTENTION:
         raise Conflict(f"run {run} is {there.status} and waits for no decision")
     made = None

@@ -1,5 +1,6 @@
 """What differs between the file the plan expects and the file that came. Facts, no repair."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +13,7 @@ from plans.template import Reference
 class DriftCode(StrEnum):
     """Kinds of drift; the same difference is reported once."""
 
+    UNLIKE = "unlike_plan"  #: hardly one of the columns the plan asks for: perhaps the wrong file
     RENAMED = "column_renamed"  #: the field's column came under another header
     MOVED = "column_moved"  #: a column addressed by position stands elsewhere
     REORDERED = "columns_reordered"  #: the same columns in another order
@@ -53,13 +55,18 @@ def unchecked(sheet: str, field: str, at: Reference, *, values: int) -> Drift:
     )
 
 
+#: With a smaller share of the columns that a plan names, a file is hardly of the plan's kind. Of the
+#: shipped fixtures' files their own plans find .75 or more, however drifted.
+LIKE = 0.34
+#: Of fewer names than these a file may well have none.
+TELLING = 4
 #: Passes that find the plan's own header or a known alias of it where it is expected.
 _AS_PLANNED = (Pass.EXACT, Pass.GIVEN)
 
 
 def drifts(sheet: SheetPlan, source: Source, binding: Binding) -> tuple[Drift, ...]:
     """Every difference in headers and reading; differences in values come from the invalid cells."""
-    found: list[Drift] = []
+    found = _unlike(sheet, source, binding)
     for mapping in sheet.mappings:
         bound = binding.bound(mapping.field)
         if bound is not None:
@@ -70,6 +77,36 @@ def drifts(sheet: SheetPlan, source: Source, binding: Binding) -> tuple[Drift, .
     found += _reordered(sheet, binding)
     found += [_extra(sheet, source.columns[at], at) for at in binding.extra]
     return (*found, *_reading(sheet, source))
+
+
+def _unlike(sheet: SheetPlan, source: Source, binding: Binding) -> list[Drift]:
+    fields = {
+        column.header: mapping.field
+        for mapping in sheet.mappings
+        if not mapping.optional
+        for column in mapping.columns
+        if column.header is not None
+    }
+    missing = [name for name, field in fields.items() if binding.bound(field) is None]
+    there = len(fields) - len(missing)
+    if len(fields) < TELLING or there >= LIKE * len(fields):
+        return []
+    return [
+        Drift(
+            code=DriftCode.UNLIKE,
+            sheet=sheet.name,
+            expected=_listed(missing),
+            found=_listed(source.columns),
+            count=source.read,
+            message=f"{source.file} does not look like a file of {sheet.name}: "
+            f"{there} of {len(fields)} planned columns found",
+        )
+    ]
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more
 
 
 def _renamed(sheet: SheetPlan, mapping: Mapping, bound: Bound, source: Source) -> list[Drift]:

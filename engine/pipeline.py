@@ -4,7 +4,6 @@ Everything that touches customer bytes happens in a sandbox child; this module o
 values on. No step reaches back.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -23,14 +22,13 @@ from engine.mapping import Adviser, Suggested, suggest
 from engine.outcome import Outcome
 from engine.policy import Policy, WhenInvalid
 from engine.proposal import Decision, Proposal, Question, Repair
-from engine.questions import decide, heals, propose, proposed
-from engine.readings import contradicted, is_reading, reading_questions
+from engine.questions import decide, file_questions, heals, propose, proposed, settled
+from engine.readings import contradicted, reading_questions
 from engine.repair import BoundTable, repairs
 from engine.tables import Box, Tables
 from engine.trial import jobs_of, tried, undominated
 from plans.changes import apply
 from plans.plan import ExtraColumns
-from plans.template import Severity
 from plans.versions import PlanVersion, next_version
 
 T = TypeVar("T")
@@ -125,7 +123,10 @@ def attempt(
         healed += safe
         approved += tuple(each for each in allowed if each not in safe)
         version = _revised(version, allowed)
-    advice = _advice(version, inputs, outcome, found, adviser, request.stored, box, weights)
+    strange = _strange(inputs, request.policy, seen)
+    advice = None
+    if not strange:
+        advice = _advice(version, inputs, outcome, found, adviser, request.stored, box, weights)
     if advice:
         found = undominated({each.id: each for each in (*found, *advice.repairs)}.values())
     open_drifts = _open_drifts(version, inputs)
@@ -133,17 +134,26 @@ def attempt(
     waits = status is Status.NEEDS_ATTENTION
     return Attempt(
         status=status,
-        reason=reason,
+        reason=strange[0].target.error if strange else reason,
         inputs=inputs,
         unused=_unused(tables, inputs),
         healed=healed,
         approved=approved,
         version=version,
         outcome=outcome,
-        proposal=_proposal(version, tables, inputs, outcome, found) if waits else None,
+        proposal=_proposal(version, tables, inputs, outcome, found, strange) if waits else None,
         advice=advice,
         unchecked=_unchecked(version, outcome, request.stored),
     )
+
+
+def _strange(
+    inputs: Sequence[SheetInput], policy: Policy, seen: Proposal | None
+) -> tuple[Question, ...]:
+    """Whether these are the right files at all, unless nobody is to be asked."""
+    if policy.when_invalid is WhenInvalid.TAKE_VALID:
+        return ()
+    return file_questions((drift for each in inputs for drift in each.drifts), seen)
 
 
 def _unsure(
@@ -308,8 +318,7 @@ def _judge(
 ) -> tuple[Status, str | None]:
     """Where the attempt ends, by what is left over and what the policy says."""
     fine = not outcome.stopped and not open_drifts and policy.tolerates(outcome.accounting)
-    settled = seen is not None and _settled(seen, outcome, open_drifts)
-    if fine or settled:
+    if fine or (seen is not None and settled(seen, outcome, open_drifts)):
         return Status.COMPLETED, None
     invalid = outcome.accounting.invalid
     reason = outcome.stopped or f"{invalid} of {outcome.accounting.read} rows are invalid"
@@ -331,30 +340,18 @@ def _open_drifts(version: PlanVersion, inputs: Sequence[SheetInput]) -> tuple[Dr
     return tuple(drift for each in inputs for drift in each.drifts if blocks(drift))
 
 
-def _settled(seen: Proposal, outcome: Outcome, open_drifts: Sequence[Drift]) -> bool:
-    """Whether everything left over stood in the proposal that was decided, and not more of it."""
-    shown: Counter[tuple[str, str | None]] = Counter()
-    for each in (question for question in seen.questions if not is_reading(question)):
-        shown[each.target.sheet, each.target.field] += each.target.affected
-    left = [
-        (group.sheet, group.field, group.cells)
-        for sheet in outcome.sheets
-        for group in sheet.groups
-        if group.severity is Severity.ERROR
-    ]
-    left += [(drift.sheet, drift.field, 0) for drift in open_drifts]
-    return all(
-        (sheet, field) in shown and cells <= shown[sheet, field] for sheet, field, cells in left
-    )
-
-
 def _proposal(
     version: PlanVersion,
     tables: Tables,
     inputs: Sequence[SheetInput],
     outcome: Outcome,
     found: Sequence[Repair],
+    strange: tuple[Question, ...],
 ) -> Proposal:
+    """Of a file that is perhaps the wrong one nothing else is asked yet."""
+    if strange:
+        told = strange[0].target.error
+        return proposed(version, strange, inputs=_digests(tables), summary=told)
     seen = tuple(drift for each in inputs for drift in each.drifts)
     return propose(version, outcome, found, inputs=_digests(tables), drifts=seen)
 

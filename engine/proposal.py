@@ -1,6 +1,6 @@
 """What waits for a person: questions, a proposed plan revision with its tried effect, and the decision."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from plans.changes import Change
@@ -69,6 +69,7 @@ class Option:
     changes: tuple[Change, ...] = ()
     effect: Effect | None = None
     preview: Preview | None = None
+    ends: bool = False  #: choosing it rejects the proposal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +107,11 @@ class Question:
     custom_hint: str = ""
     custom: Custom | None = None
 
+    @property
+    def decisive(self) -> bool:
+        """Whether an answer may end the run; then there is no going on without one."""
+        return any(option.ends for option in self.options)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proposal:
@@ -138,3 +144,19 @@ class Decision:
     without: tuple[str, ...] = ()
     actor: str = ""
     reason: str = ""
+
+
+def meant(proposal: Proposal, decision: Decision) -> Decision:
+    """The decision for what it says: an answer that ends the run is a rejection."""
+    ends = {
+        (question.id, option.id): question.target.error
+        for question in proposal.questions
+        for option in question.options
+        if option.ends
+    }
+    said = next((ends[each] for each in decision.answers.items() if each in ends), None)
+    if said is None or decision.verdict not in (Verdict.ACCEPT, Verdict.ANSWER):
+        return decision
+    return replace(
+        decision, verdict=Verdict.REJECT, reason=decision.reason or f"{said}; upload another file"
+    )

@@ -2,23 +2,27 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from engine.asking import questions
-from engine.drift import Drift
+from engine.drift import Drift, DriftCode
 from engine.errors import DecisionInvalid, ProposalChanged
 from engine.outcome import Outcome
 from engine.proposal import (
     Custom,
     Decision,
     Effect,
+    Option,
     Proposal,
     Question,
     Repair,
     RepairKind,
+    Target,
     Verdict,
 )
+from engine.readings import is_reading
 from plans.changes import (
     AddAlias,
     AddFormats,
@@ -31,7 +35,7 @@ from plans.changes import (
 from plans.document import Document
 from plans.errors import ChangeConflict
 from plans.plan import Mapping as PlanMapping
-from plans.template import FieldType
+from plans.template import FieldType, Severity
 from plans.versions import PlanVersion
 
 #: A heal is at least this sure (trust.md L11).
@@ -98,6 +102,34 @@ def proposed(
     return replace(proposal, etag=etag(proposal))
 
 
+def file_questions(drifts: Iterable[Drift], seen: Proposal | None = None) -> tuple[Question, ...]:
+    """Whether a file that hardly has a planned column is the right one: asked once, before its columns."""
+    if seen and any(option.preview is None for each in seen.questions for option in each.options):
+        return ()
+    found = {each.sheet: _about_file(each) for each in drifts if each.code is DriftCode.UNLIKE}
+    return tuple(found.values())
+
+
+def _about_file(drift: Drift) -> Question:
+    return Question(
+        id=f"{drift.sheet}.file",
+        prompt=f"{drift.message}. Did you upload the wrong file?",
+        context=f"Not found: {drift.expected}. The file has: {drift.found}.",
+        target=Target(
+            sheet=drift.sheet,
+            field=None,
+            column=None,
+            affected=drift.count,
+            samples=(),
+            error=drift.message,
+        ),
+        options=(
+            Option(id="another", label="Yes: end this import and upload another file", ends=True),
+            Option(id="go_on", label="No, it is the right one: go on to its columns"),
+        ),
+    )
+
+
 def etag(proposal: Proposal) -> str:
     """SHA-256 (hex) over everything a person sees and everything it would change."""
     values = asdict(replace(proposal, etag=""))
@@ -152,6 +184,25 @@ def promised(proposal: Proposal, decision: Decision, *, valid: int) -> int | Non
     return None
 
 
+def settled(seen: Proposal, outcome: Outcome, open_drifts: Sequence[Drift]) -> bool:
+    """Whether everything left over stood in the proposal that was decided, and not more of it."""
+    shown: Counter[tuple[str, str | None]] = Counter()
+    for each in seen.questions:
+        if is_reading(each) or each.decisive:
+            continue
+        shown[each.target.sheet, each.target.field] += each.target.affected
+    left = [
+        (group.sheet, group.field, group.cells)
+        for sheet in outcome.sheets
+        for group in sheet.groups
+        if group.severity is Severity.ERROR
+    ]
+    left += [(drift.sheet, drift.field, 0) for drift in open_drifts]
+    return all(
+        (sheet, field) in shown and cells <= shown[sheet, field] for sheet, field, cells in left
+    )
+
+
 def _rivals(repair: Repair, repairs: Iterable[Repair]) -> bool:
     """Whether another repair would do the same job in another way, and is nearly as sure."""
     return any(
@@ -178,6 +229,11 @@ def _check(proposal: Proposal, decision: Decision) -> None:
     repairs = {repair.id for repair in proposal.repairs}
     if strange := sorted(set(decision.without) - repairs):
         raise DecisionInvalid(f"the proposal has no repair {', '.join(strange)}")
+    for question in proposal.questions:
+        goes_on = decision.verdict in (Verdict.ACCEPT, Verdict.ANSWER)
+        if goes_on and question.decisive and question.id not in decision.answers:
+            ids = ", ".join(option.id for option in question.options)
+            raise DecisionInvalid(f"question {question.id!r} needs an answer first, one of: {ids}")
 
 
 def _answered(question: Question, answer: str, version: PlanVersion) -> Sequence[Change]:

@@ -23,7 +23,7 @@ from engine.pipeline import (
     revise,
 )
 from engine.policy import Policy, WhenInvalid
-from engine.proposal import Decision, Verdict
+from engine.proposal import Decision, Verdict, meant
 from engine.results import results
 from engine.sandbox import Progress
 from engine.settings import from_environment
@@ -126,11 +126,14 @@ def decide(
         actor="cli",
         reason=reason,
     )
+    decision = meant(proposal, decision)
     version = revise(run.attempt.version, proposal, decision)
     run = replace(run, decisions=(*run.decisions, decision))
     work = box(out, [each.path for each in run.tables.staged], progress)
     if decision.verdict is Verdict.REJECT:
-        ended = replace(run.attempt, status=Status.FAILED, reason="rejected", proposal=None)
+        ended = replace(
+            run.attempt, status=Status.FAILED, reason=decision.reason or "rejected", proposal=None
+        )
         return _keep(replace(run, attempt=ended), out, work)
     request = run.request
     if decision.verdict is Verdict.TAKE_VALID:

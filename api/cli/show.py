@@ -190,7 +190,8 @@ def review(found: Proposal, *, accept: str, answer: str, refuse: str) -> None:
     for question in found.questions:
         _question(question)
     OUT.print(Text("Decide", "bold"))
-    OUT.print(Text(f"  {accept}"))
+    if not any(question.decisive for question in found.questions):
+        OUT.print(Text(f"  {accept}"))
     if found.questions:
         first = found.questions[0]
         OUT.print(Text(f"  {answer} --answer {first.id}={first.options[0].id}"))

@@ -217,6 +217,7 @@ def question_row(
         allow_custom=question.allow_custom,
         custom_hint=question.custom_hint,
         headers=tuple(headers) if question.custom is Custom.HEADER else (),
+        decisive=question.decisive,
     )
 
 

@@ -267,6 +267,7 @@ class QuestionRow:
     allow_custom: bool
     custom_hint: str
     headers: tuple[str, ...] = ()  #: to choose a column from
+    decisive: bool = False  #: nothing goes on without an answer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -44,6 +44,31 @@ def test_headers_drift(tmp_path: Path, headers: list[str], codes: list[DriftCode
     assert [each.code for each in found(tmp_path, headers, plan())] == codes
 
 
+@pytest.mark.parametrize(
+    ("headers", "unlike"),
+    [
+        (["Item No.", "Price"], True),
+        (["Name", "Price"], True),
+        (["Name", "City"], False),
+    ],
+)
+def test_a_file_with_hardly_a_planned_column_is_unlike_the_plan(
+    tmp_path: Path, headers: list[str], unlike: bool
+) -> None:
+    names = ["Name", "City", "Street", "Phone"]
+    template = Template.model_validate(
+        {"template": "people", "fields": [{"name": each.lower()} for each in names]}
+    )
+    columns = [{"field": each.lower(), "from": each} for each in names]
+    sheet = SheetPlan.model_validate({"template": "people", "columns": columns})
+    table = staged(tmp_path, headers, [["x"] * len(headers)])
+    told = drifts(sheet, table.source, bind(sheet, template, table.source, profile(table)))
+    assert (told[0].code is DriftCode.UNLIKE) == unlike
+    assert len([each for each in told if each.code is DriftCode.MISSING]) == 4 - len(
+        {*headers} & {*names}
+    )
+
+
 def test_an_optional_column_may_be_away(tmp_path: Path) -> None:
     columns = [{"field": "name", "from": "Name", "optional": True}]
     sheet = SheetPlan.model_validate({"template": "people", "columns": columns})
