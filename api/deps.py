@@ -12,6 +12,7 @@ from fastapi.dependencies.models import Dependant
 from api.auth import Caller
 from api.errors import ApiError, Code
 from api.metrics import Metrics
+from api.watch import Watch
 from engine.errors import NotFound
 from engine.files import Files
 from engine.model import Company, PlanRecord, Run, Scope, Upload
@@ -35,6 +36,7 @@ class Services:
     work: "Work"
     seals: Keys
     outbound: Outbound
+    watch: Watch
     metrics: Metrics = field(default_factory=Metrics)
     draining: threading.Event = field(default_factory=threading.Event)
 

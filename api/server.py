@@ -26,6 +26,7 @@ from api.errors import ApiError, Code, problem
 from api.limits import Rate
 from api.metrics import CONTENT_TYPE
 from api.routes.health import unready
+from api.watch import Watch
 from engine.files import open_files
 from engine.outbound import outbound
 from engine.pipeline import revise
@@ -149,6 +150,8 @@ def opened(settings: Settings) -> Iterator[Services]:
         prepare(database)
         work = Work(database, settings, revise=revise)
         stack.callback(work.close)
+        watch = Watch(database)
+        stack.callback(watch.close)
         yield Services(
             settings=settings,
             secrets=secrets,
@@ -157,6 +160,7 @@ def opened(settings: Settings) -> Iterator[Services]:
             work=work,
             seals=Keys.from_ring(secrets.every("seal")),
             outbound=outbound(settings),
+            watch=watch,
         )
 
 

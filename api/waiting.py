@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Callable
-from time import monotonic, sleep
+from time import monotonic
 from typing import Annotated, TypeVar
 
 from fastapi import Header
@@ -11,11 +11,11 @@ from fastapi.responses import Response
 
 from api.deps import Services
 from engine.model import ENDED, Run, RunStatus
+from engine.store import runs
 
 T = TypeVar("T")
 
 MOST_SECONDS = 60
-_LOOK_SECONDS = 0.1
 
 #: Each waits in a thread of its own; above this, requests are answered at once instead.
 _WAITERS = threading.BoundedSemaphore(32)
@@ -36,25 +36,29 @@ def wished(prefer: str | None) -> int:
 
 def waited(here: Services, run: Run, *, seconds: int) -> tuple[Run, bool]:
     """The run once it ended or waits for a person, and whether the wish was followed."""
-    if not seconds or run.ended or not _WAITERS.acquire(blocking=False):
-        return run, bool(seconds) and run.ended
-    try:
-        until = ENDED | {RunStatus.NEEDS_ATTENTION}
-        return here.work.wait(run.partner, run.id, seconds=seconds, until=until), True
-    finally:
-        _WAITERS.release()
+
+    def look() -> Run:
+        with here.database.begin() as c:
+            return runs.get(c, run.partner, run.id)
+
+    until = ENDED | {RunStatus.NEEDS_ATTENTION}
+    return held(here, run.id, look, over=lambda each: each.status in until, seconds=seconds)
 
 
-def held(look: Callable[[], T], *, over: Callable[[T], bool], seconds: int) -> tuple[T, bool]:
-    """What `look` sees once it is over or the seconds are, and whether the wish was followed."""
+def held(
+    here: Services, thing: str, look: Callable[[], T], *, over: Callable[[T], bool], seconds: int
+) -> tuple[T, bool]:
+    """What `look` sees of a run or errand once it is over or the seconds are; whether they were waited."""
     seen = look()
     if not seconds or over(seen) or not _WAITERS.acquire(blocking=False):
         return seen, bool(seconds) and over(seen)
     try:
-        deadline = monotonic() + seconds
-        while not over(seen) and monotonic() < deadline:
-            sleep(_LOOK_SECONDS)
-            seen = look()
+        deadline, moved = monotonic() + seconds, threading.Event()
+        with here.watch.waking(thing, moved.set):
+            while not over(seen) and (left := deadline - monotonic()) > 0:
+                moved.wait(left)
+                moved.clear()
+                seen = look()
         return seen, True
     finally:
         _WAITERS.release()

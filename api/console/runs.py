@@ -3,9 +3,9 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from time import monotonic
 from typing import Any
 
-import anyio
 import sqlalchemy
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
@@ -25,7 +25,7 @@ from api.console.shown import (
 from api.console.views import RunPage, RunsPage
 from api.deps import Services, note, run_of
 from api.downloads import download as sent
-from api.routes.runs import report_of
+from api.routes.runs import DRAIN_SECONDS, report_of
 from engine.errors import NotFound
 from engine.model import ENDED, Run, RunKind, RunStatus, Scope
 from engine.replays import standing
@@ -38,8 +38,7 @@ router = APIRouter(dependencies=[needs(Scope.COMPANIES_READ)])
 PAGE = 50
 #: So many of a run's events stand in its timeline.
 TIMELINE = 200
-#: How often the live page looks for news, and after how long without any it says so.
-LOOK_SECONDS = 0.5
+#: After how long without news the live page is told so.
 PING_SECONDS = 15.0
 
 #: Files of a run that are not for people.
@@ -163,22 +162,24 @@ async def follow(run_id: str, request: Request, who: Who, after: int = 0) -> Res
 async def news(here: Services, run: Run, after: int) -> AsyncIterator[str]:
     """Server-sent events: progress as it comes, then one that the state changed."""
     said: dict[str, Any] = {}
-    quiet = 0.0
+    quiet = monotonic()
     yield "retry: 2000\n\n"
-    while not here.draining.is_set():
-        now, moved = await run_in_threadpool(_look, here, run, after)
-        if moved:
-            yield f"event: changed\ndata: {now.status}\n\n"
-            return
-        progress = asdict(now.progress)
-        if progress != said:
-            said, quiet = progress, 0.0
-            yield f"event: progress\ndata: {json.dumps(progress)}\n\n"
-        elif quiet >= PING_SECONDS:
-            quiet = 0.0
-            yield ": still here\n\n"
-        await anyio.sleep(LOOK_SECONDS)
-        quiet += LOOK_SECONDS
+    with here.watch.bell(run.id) as rung:
+        while True:
+            now, moved = await run_in_threadpool(_look, here, run, after)
+            if moved:
+                yield f"event: changed\ndata: {now.status}\n\n"
+                return
+            progress = asdict(now.progress)
+            if progress != said:
+                said, quiet = progress, monotonic()
+                yield f"event: progress\ndata: {json.dumps(progress)}\n\n"
+            while not await rung(DRAIN_SECONDS):
+                if here.draining.is_set():
+                    return
+                if monotonic() - quiet > PING_SECONDS:
+                    quiet = monotonic()
+                    yield ": still here\n\n"
 
 
 def _look(here: Services, run: Run, after: int) -> tuple[Run, bool]:

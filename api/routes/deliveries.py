@@ -186,7 +186,9 @@ def get_delivery(
             return errand_of(c, by, company_id, delivery_id, kind=Kind.DELIVERY)
 
     seconds = wished(prefer)
-    delivery, applied = held(look, over=lambda each: not each.open, seconds=seconds)
+    delivery, applied = held(
+        here, delivery_id, look, over=lambda each: not each.open, seconds=seconds
+    )
     answer = shown(request, rows_delivery_body(delivery), etag=version_of(delivery))
     return told(answer, seconds, applied=applied)
 

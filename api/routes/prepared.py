@@ -89,7 +89,7 @@ def get_export(
             return errand_of(c, by, company_id, export_id, kind=Kind.EXPORT)
 
     seconds = wished(prefer)
-    export, applied = held(look, over=lambda each: not each.open, seconds=seconds)
+    export, applied = held(here, export_id, look, over=lambda each: not each.open, seconds=seconds)
     answer = shown(request, _body(here, export), etag=version_of(export))
     return told(answer, seconds, applied=applied)
 

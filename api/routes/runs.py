@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Annotated, Any, Literal
 
-import anyio
 import sqlalchemy
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response
@@ -36,8 +35,8 @@ router = APIRouter(tags=["runs"])
 
 READ, WRITE, APPROVE = Scope.COMPANIES_READ, Scope.IMPORTS_WRITE, Scope.IMPORTS_APPROVE
 
-#: How long a stream waits before it looks for new events: less where something happens.
-LOOK_SECONDS, PATIENT_SECONDS = 0.2, 1.0
+#: How often a stream asks whether this process is about to end.
+DRAIN_SECONDS = 1.0
 #: A stream goes no longer, so that a revoked key does not listen for ever; clients take it up again.
 STREAM_SECONDS = 900.0
 
@@ -271,17 +270,18 @@ async def stream_run_events(
     """Follow a run as Server-Sent Events: each event once, in order, until the run has ended."""
     seen = int(last_event_id) if last_event_id else after
     yield ServerSentEvent(comment="reknit", retry=2_000)
-    end, pause = monotonic() + STREAM_SECONDS, LOOK_SECONDS
-    while not here.draining.is_set():
-        found, ended = await run_in_threadpool(_news, here, by, run.id, seen)
-        for event in found:
-            seen = event.sequence
-            yield ServerSentEvent(data=event, event=event.type, id=str(event.sequence))
-        if (ended and not found) or monotonic() > end:
-            return
-        pause = LOOK_SECONDS if found else min(1.2 * pause, PATIENT_SECONDS)
-        if not found:
-            await anyio.sleep(pause)
+    end = monotonic() + STREAM_SECONDS
+    with here.watch.bell(run.id) as rung:
+        while True:
+            found, ended = await run_in_threadpool(_news, here, by, run.id, seen)
+            for event in found:
+                seen = event.sequence
+                yield ServerSentEvent(data=event, event=event.type, id=str(event.sequence))
+            if ended and not found:
+                return
+            while not found and not await rung(DRAIN_SECONDS):
+                if here.draining.is_set() or monotonic() > end:
+                    return
 
 
 def _news(here: Services, by: Caller, run: str, after: int) -> tuple[list[EventBody], bool]:

@@ -1,6 +1,7 @@
 """What happened to each run and errand, in order; every event brings its webhook deliveries along."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 from engine.errors import NotFound
 from engine.ids import Kind, new_id, utcnow
 from engine.model import Event
-from engine.store.tables import deliveries, endpoints, events, runs
+from engine.store.tables import deliveries, endpoints, errands, events, runs
 
 
 def append(
@@ -74,6 +75,21 @@ def of_run(
     )
     rows = c.execute(query.order_by(events.c.sequence).limit(limit)).mappings()
     return [Event(**row) for row in rows]
+
+
+Mark = tuple[int, datetime]
+
+
+def marks(c: sa.Connection, things: Collection[str]) -> Mapping[str, Mark]:
+    """Of these runs and errands, of any partner, what changes whenever they do."""
+    found = sa.union_all(
+        *(
+            sa.select(each.c.id, each.c.sequence, each.c.updated_at).where(each.c.id.in_(things))
+            for each in (runs, errands)
+        )
+    )
+    rows = c.execute(found.execution_options(across_partners=True))
+    return {row.id: (row.sequence, row.updated_at) for row in rows}
 
 
 def get(c: sa.Connection, partner: str, event: str) -> Event:
