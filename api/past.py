@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import sqlalchemy
 
-from engine.binding.score import Model
-from engine.model import PlanRecord, Run, RunStatus, Upload, UploadStatus
+from engine.binding.score import chosen
+from engine.landing import Ground, stored
+from engine.model import PlanRecord, Run, RunStatus, Sheet, Upload, UploadStatus
 from engine.replay import Replayed, replayed
+from engine.settings import Settings
 from engine.store import plans, runs, uploads
 from engine.tables import Box, InputFile
 from plans.plan import Read
@@ -32,21 +34,27 @@ def past_runs(c: sqlalchemy.Connection, partner: str, plan: PlanRecord, *, most:
 
 
 def tried_again(
-    run: Run,
-    used: PlanVersion,
+    past: Past,
     candidate: PlanVersion,
     files: Sequence[InputFile],
     *,
+    sheets: Sequence[Sheet],
+    settings: Settings,
     box: Box,
-    weights: Model,
 ) -> Replayed:
-    """The run's files under both versions, read and mapped as its call had asked."""
+    """The run's files under both versions, read and mapped as its call had asked, beside the rows
+    that the company's sheets held when it began.
+    """
+    run, used, _ = past
+    ground = Ground(folder=box.folder, settings=settings)
+    held = stored(run, ground, sheets=sheets, versions=[used, candidate], as_of=run.started_at)
     return replayed(
         used,
         candidate,
         files,
         given=Read.model_validate(run.options.get("read", {})),
         mapping=dict(run.options.get("mapping", {})),
+        stored=held,
         box=box,
-        weights=weights,
+        weights=chosen(settings),
     )

@@ -6,6 +6,7 @@ What the sheets show of a run happens once: its id is in the commit of each of i
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -176,17 +177,24 @@ def undone(origin: str, ground: Ground, place: Location, *, by: str) -> Undone:
     return ground.call(place, work)
 
 
-def stored(desk: Desk, run: Run, ground: Ground, *, version: PlanVersion) -> Stored:
+def stored(
+    run: Run,
+    ground: Ground,
+    *,
+    sheets: Sequence[Sheet],
+    versions: Sequence[PlanVersion],
+    as_of: datetime | None = None,
+) -> Stored:
     """Files of the values that references and lookups may find in the company's sheets."""
-    with desk.engine.begin() as c:
-        sheets = {each.template: each for each in companies.get(c, run.partner, run.company).sheets}
+    there = {each.template: each for each in sheets}
+    wanted = dict.fromkeys(want for version in versions for want in asked(version))
     found = []
-    for number, want in enumerate(each for each in asked(version) if each.template in sheets):
+    for number, want in enumerate(each for each in wanted if each.template in there):
         to = ground.folder / f"stored-{number}.parquet"
-        work = partial(dataset.stored_values, fields=want.fields, to=to)
+        work = partial(dataset.stored_values, fields=want.fields, to=to, as_of=as_of)
         # A sheet without a value says nothing about what is missing.
         with suppress(NotFound):
-            if ground.call(_at(run, sheets[want.template], ground), work):
+            if ground.call(_at(run, there[want.template], ground), work):
                 found.append((want, to))
     return tuple(found)
 

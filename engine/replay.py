@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from engine.accounting import Accounting
 from engine.binding.score import Model
+from engine.compiler.program import Stored
 from engine.outcome import Outcome
 from engine.pipeline import Request, attempt
 from engine.policy import Policy, WhenInvalid
@@ -38,13 +39,19 @@ def replayed(
     *,
     given: Read,
     mapping: dict[str, str | int],
+    stored: Stored,
     box: Box,
     weights: Model | None = None,
 ) -> Replayed:
-    """Read the files once and try both versions as an import would; nothing is kept."""
+    """Read the files once and try both versions as an import would; nothing is kept.
+
+    `stored`: what the company's sheets held then.
+    """
     tables = read(files, plan=used.plan, given=given, box=box)
-    readable = (*box.readable, *(each.path for each in tables.staged))
-    request = Request(policy=Policy(when_invalid=WhenInvalid.TAKE_VALID), mapping=mapping)
+    staged = (each.path for each in tables.staged)
+    readable = (*box.readable, *staged, *(path for _, path in stored))
+    policy = Policy(when_invalid=WhenInvalid.TAKE_VALID)
+    request = Request(policy=policy, mapping=mapping, stored=stored)
     outcomes = []
     for number, version in enumerate((used, candidate)):
         folder = box.folder / f"version-{number}"

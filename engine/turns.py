@@ -135,8 +135,8 @@ def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
         version = plans.version(c, run.partner, run.plan, number=run.plan_version).version
         sent = [uploads.get(c, run.partner, each) for each in run.uploads]
         known = memory.recall(c, run.partner)
-        source = companies.get(c, run.partner, run.company).source
-        earlier = findings.last_read(c, run.partner, source=source)
+        company = companies.get(c, run.partner, run.company)
+        earlier = findings.last_read(c, run.partner, source=company.source)
         made = proposals.of_run(c, run.partner, run.id)
         files = {each.name: each for each in runs.artifacts_of(c, run.partner, run.id)}
     inputs = []
@@ -166,7 +166,7 @@ def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
         version=version,
         inputs=tuple(inputs),
         folder=folder,
-        memory=tuple(_remembered(each, run, source) for each in known),
+        memory=tuple(_remembered(each, run, company.source) for each in known),
         earlier=tuple(earlier),
         progress=_reporter(desk, run, stop),
         cancel=stop,
@@ -174,7 +174,7 @@ def _context(desk: Desk, run: Run, folder: Path, stop: Stop) -> Context:
         fetch_file=fetch_file,
         rejects=rejects(desk, run, folder) if run.kind is RunKind.REPLAY else None,
         land=partial(landing.land, desk, run, ground),
-        stored=landing.stored(desk, run, ground, version=version),
+        stored=landing.stored(run, ground, sheets=company.sheets, versions=[version]),
         proposal=decided.proposal if decided else None,
         decision=decided.decision if decided else None,
         purse=DayPurse(engine=desk.engine, settings=desk.settings, partner=run.partner),

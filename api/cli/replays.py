@@ -1,6 +1,7 @@
 """`reknit plans replay`: what a version would have done to the files of past runs."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,8 @@ import click
 from api.cli.state import of_partner, settings, transaction
 
 if TYPE_CHECKING:
-    from engine.model import Run, Upload
+    from api.past import Past
+    from engine.model import Sheet
     from engine.replay import Replayed
     from plans.versions import PlanVersion
 
@@ -26,15 +28,17 @@ def replay_plan(plan: str, number: int, most: int, partner: str) -> None:
     from api.cli.show import OUT
     from api.past import past_runs
     from engine.errors import EngineError
-    from engine.store import plans
+    from engine.store import companies, plans
 
     with transaction() as c:
         candidate = plans.version(c, partner, plan, number=number).version
         past = past_runs(c, partner, plans.get(c, partner, plan), most=most)
+        owners = {run.company: companies.get(c, partner, run.company) for run, _, _ in past}
     table = Table("run", "version", "valid", "after", "fixes", "breaks", box=None, pad_edge=False)
-    for run, used, files in past:
+    for each in past:
+        run, used, _ = each
         try:
-            made = _tried(run, used, candidate, files)
+            made = _tried(each, candidate, owners[run.company].sheets)
         except EngineError as error:
             table.add_row(run.id, str(used.number), str(error))
         else:
@@ -43,14 +47,12 @@ def replay_plan(plan: str, number: int, most: int, partner: str) -> None:
     OUT.print(table if past else "no past run of this plan has its files still here")
 
 
-def _tried(
-    run: "Run", used: "PlanVersion", candidate: "PlanVersion", files: tuple["Upload", ...]
-) -> "Replayed":
+def _tried(past: "Past", candidate: "PlanVersion", sheets: "Sequence[Sheet]") -> "Replayed":
     from api.past import tried_again
-    from engine.binding.score import chosen
     from engine.files import content_key, open_files
     from engine.tables import Box, InputFile
 
+    run, _, files = past
     store = open_files(settings())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -61,5 +63,4 @@ def _tried(
             path = store.fetch(key, folder, digest=digest)
             inputs.append(InputFile(name=each.name, path=path))
         box = Box(folder=folder, readable=tuple(each.path for each in inputs))
-        weights = chosen(settings())
-        return tried_again(run, used, candidate, inputs, box=box, weights=weights)
+        return tried_again(past, candidate, inputs, sheets=sheets, settings=settings(), box=box)

@@ -76,7 +76,7 @@ def show_version(
         before = plans.version(c, who.by.partner, plan.id, number=other) if other else None
         past = past_of(c, who.by, plan, most=REPLAYS) if replay else []
     # No transaction is open while files are read again.
-    tried = [tried_on(who.here, run, used, record.version, given) for run, used, given in past]
+    tried = [tried_on(who.here, each, record.version) for each in past]
     with who.here.database.begin() as c:
         names = Names(c=c, partner=who.by.partner)
         page = VersionPage(

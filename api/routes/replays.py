@@ -14,11 +14,10 @@ from api.operations import op
 from api.past import Past, past_runs, tried_again
 from api.schemas.plans import ReplayBody, ReplayedRun, ReplayVersion, RowBody
 from api.schemas.runs import counts_body
-from engine.binding.score import chosen
 from engine.errors import CompileError, ExecutionError
-from engine.model import PlanRecord, Run, Scope, Upload
+from engine.model import PlanRecord, Run, Scope
 from engine.replay import Replayed, Row
-from engine.store import plans
+from engine.store import companies, plans
 from engine.tables import Box
 from plans.versions import PlanVersion
 
@@ -40,7 +39,7 @@ def replay_plan(plan_id: str, body: ReplayVersion, here: Here, by: By, once: Onl
         plan = plan_of(c, by, plan_id)
         candidate = plans.version(c, by.partner, plan_id, number=body.number).version
         past = past_of(c, by, plan, most=body.runs)
-    tried = [tried_on(here, run, used, candidate, given) for run, used, given in past]
+    tried = [tried_on(here, each, candidate) for each in past]
     told = ReplayBody(
         plan_id=plan_id,
         number=body.number,
@@ -60,20 +59,19 @@ def past_of(c: sqlalchemy.Connection, by: Caller, plan: PlanRecord, *, most: int
     return past_runs(c, by.partner, plan, most=most)
 
 
-def tried_on(
-    here: Services,
-    run: Run,
-    used: PlanVersion,
-    candidate: PlanVersion,
-    given: tuple[Upload, ...],
-) -> ReplayedRun:
+def tried_on(here: Services, past: Past, candidate: PlanVersion) -> ReplayedRun:
     """One past run's files under both versions, or why they were not tried."""
+    run, _, given = past
     if sum(each.size for each in given) > MOST_BYTES:
         return _row(run, status="too_large", made=None)
+    with here.database.begin() as c:
+        sheets = companies.get(c, run.partner, run.company).sheets
     with on_disk(here, given) as (files, folder):
         box = Box(folder=folder, readable=tuple(each.path for each in files), seconds=SECONDS)
         try:
-            made = tried_again(run, used, candidate, files, box=box, weights=chosen(here.settings))
+            made = tried_again(
+                past, candidate, files, sheets=sheets, settings=here.settings, box=box
+            )
         except CompileError:
             return _row(run, status="does_not_fit", made=None)
         except ExecutionError:

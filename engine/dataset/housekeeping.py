@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from engine.dataset import table as tables
@@ -34,12 +34,22 @@ def tidy(sheet: Location, *, keep: timedelta) -> Tidied:
 
 
 def stored_values(
-    sheet: Location, fields: Sequence[str], *, to: Path, threads: int = 2, memory: int = 700 << 20
+    sheet: Location,
+    fields: Sequence[str],
+    *,
+    to: Path,
+    as_of: datetime | None = None,
+    threads: int = 2,
+    memory: int = 700 << 20,
 ) -> int:
     """Write the different filled values of a field as the column `key` of a Parquet file, those of a
-    second field beside them as `take`; how many rows.
+    second field beside them as `take`; how many rows. The present ones where those of `as_of` are
+    not kept any more.
     """
     table = tables.existing(sheet)
+    if as_of is not None:
+        then = tables.existing(sheet, version=tables.version_as_of(table, as_of))
+        table = table if tables.missing_files(sheet, then) else then
     types = {each.name: each.type for each in tables.table_columns(table)}
     wanted = [Column(name=name, type=types.get(name, "VARCHAR")) for name in dict.fromkeys(fields)]
     told = [f"{ident(name)} AS {as_}" for name, as_ in zip(fields, ("key", "take"), strict=False)]

@@ -7,7 +7,10 @@ from typing import Any
 import httpx
 import openpyxl
 import pytest
+from ruamel.yaml import YAML
 from serving import PLAN, Deployment, company, deployment, planned, post, uploaded
+
+yaml = YAML(typ="safe")
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +267,23 @@ def test_references_find_rows_of_earlier_imports(firms: httpx.Client) -> None:
     assert (cell["code"], cell["value"]) == ("reference_not_found", "8")
     imported(firms, owner, "No,Firm,City\n8,Late,Oslo\n", sheet="firms")
     assert did(replay(firms, deals), "deals") == {"created": 1}
+
+
+def test_a_version_is_tried_beside_the_rows_that_were_stored_when_a_run_began(
+    firms: httpx.Client,
+) -> None:
+    owner = company(firms)["id"]
+    imported(firms, owner, "No,Firm,City\n7,Acme,Rome\n", sheet="firms")
+    deals = imported(firms, owner, "Title,Firm No\nBig,7\nLost,8\n", sheet="deals")
+    imported(firms, owner, "No,Firm,City\n8,Late,Oslo\n", sheet="firms")
+    document = yaml.load(DEALS)
+    document["sheets"][1]["columns"][0]["transforms"] = [{"op": "case", "to": "upper"}]
+    body = {"document": document, "reason": "in capitals"}
+    number = post(firms, f"/v1/plans/{deals['plan_id']}/versions", body)["number"]
+    tried = post(firms, f"/v1/plans/{deals['plan_id']}/replay", {"number": number})["runs"]
+    (row,) = [each for each in tried if each["run_id"] == deals["id"]]
+    assert (row["before"], row["after"]) == (deals["counts"], deals["counts"])
+    assert (row["fixed"], row["broken"], deals["counts"]["valid"]) == (0, 0, 1)
 
 
 def test_references_to_a_sheet_without_rows_are_counted_not_refused(firms: httpx.Client) -> None:
