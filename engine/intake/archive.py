@@ -92,8 +92,13 @@ def _zip(file: File, folder: Path, budget: _Budget) -> Iterator[File]:
             with archive.open(entry) as source:
                 size = _copy(source, target, budget)
             inner = replace(file, path=target, size=size, member=entry.filename)
-            _refuse_nested(inner)
-            yield inner
+            with target.open("rb") as opened:
+                kind = archive_of(opened.read(8))
+            if kind in ("gzip", "zstd"):
+                yield _single(inner, folder, kind, budget)
+            else:
+                _refuse_nested(inner)
+                yield inner
 
 
 def _copy(source: IO[bytes], target: Path, budget: _Budget) -> int:

@@ -135,7 +135,7 @@ def _zip(file: File) -> Format:
 
 def _json(head: bytes) -> Format | None:
     """JSON only where a value really parses: `[id],name` is a CSV header."""
-    text = head.decode("utf-8-sig", "replace").lstrip()
+    text = head.decode(json.detect_encoding(head), "replace").lstrip("\ufeff \t\r\n")
     if text[:1] not in ("{", "["):
         return None
     first, _, rest = text.partition("\n")

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from engine.intake.cells import Cells, is_code, shape, trim
 from engine.intake.names import columns_of
@@ -12,6 +13,8 @@ _PLAIN = re.compile(r"-?\d+(?:\.\d+)?")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 #: How far down a table may begin, and how many rows its header may have.
 TOP, DEEPEST = 200, 4
+#: Longest title of a group of columns.
+TITLE = 40
 #: Pairs of names and values above a table that is as narrow as they are.
 PAIRS = 15
 
@@ -177,7 +180,7 @@ def _typed_vote(name: str, shape: str, usual: str, column: Sequence[str]) -> flo
 
 def _depth(rows: Sequence[Cells], top: int, width: int) -> int:
     """Rows of the header: further ones hold text where the columns hold numbers or dates."""
-    depth = 1
+    depth = 2 if _named_below(rows, top, width) else 1
     while depth < DEEPEST and top + depth + 2 < len(rows):
         row = rows[top + depth]
         if is_units(rows, top + depth, width):
@@ -195,6 +198,26 @@ def _depth(rows: Sequence[Cells], top: int, width: int) -> int:
             break
         depth += 1
     return depth
+
+
+def _named_below(rows: Sequence[Cells], top: int, width: int) -> bool:
+    """Whether the row below names the columns under merged titles: names that repeat, or that leave
+    blank what is named already and holds a value in every row.
+    """
+    if top + 2 >= len(rows) or len(rows[top + 1]) != width:
+        return False
+    head, below = [*rows[top], *[""] * width][:width], rows[top + 1]
+    if _groups(head, below, width) and len({*below}) < width:
+        return True
+    merged = {at for at in range(1, width) if not head[at].strip()}
+    under = merged | {at - 1 for at in merged}
+    body = [cells for cells in rows[top + 2 : top + 50] if len(cells) == width]
+    keys = {at for at in range(width) if all(cells[at].strip() for cells in body)}
+    texts = all(shape(cell) in ("", "t") for cell in below)
+    blank = {at for at in range(width) if not below[at].strip()}
+    return (
+        bool(merged and body and texts and head[0].strip() and blank & keys) and not blank & under
+    )
 
 
 def _name_shape(row: Cells, at: int, body: Sequence[Cells]) -> str:
@@ -247,19 +270,35 @@ def _names_above(rows: Sequence[Cells], top: int, width: int) -> int | None:
 
 
 def _merged_above(rows: Sequence[Cells], top: int, bottom: int, width: int) -> int:
-    """Also take rows above that name what is empty or twofold in the header alone."""
-    while top > 0:
-        above = trim(rows[top - 1])
-        if sum(bool(cell.strip()) for cell in above) < 2 or len(above) > width:
-            break
-        if any(shape(cell) in ("n", "d", "o") and not _YEAR.fullmatch(cell) for cell in above):
-            break
-        now = columns_of(rows[top:bottom], width)
-        joined = columns_of(rows[top - 1 : bottom], width)
-        if _unnamed(joined) >= _unnamed(now):
-            break
+    """Also take rows above that group the names, or name what is empty or twofold without them."""
+    while top > 0 and (
+        _groups(rows[top - 1], rows[top], width) or _completes(rows, top, bottom, width)
+    ):
         top -= 1
     return top
+
+
+def _groups(above: Cells, names: Cells, width: int) -> bool:
+    """Whether titles stand over two or more names each, and not one over all."""
+    starts = [at for at, cell in enumerate(above) if cell.strip()]
+    spans = [end - start for start, end in pairwise([*starts, width])]
+    # The last of several groups may have one column.
+    narrow = min(spans[:-1] if len(spans) > 2 else spans, default=0) < 2
+    if len(above) != width or len(names) < width or narrow or starts == [0]:
+        return False
+    titled = all(shape(above[at]) == "t" and len(above[at]) <= TITLE for at in starts)
+    return titled and all(shape(name) == "t" for name in names[starts[0] : width])
+
+
+def _completes(rows: Sequence[Cells], top: int, bottom: int, width: int) -> bool:
+    """Whether the row above names what is empty or twofold in the header alone."""
+    above = trim(rows[top - 1])
+    if len(_filled(above)) < 2 or len(above) > width:
+        return False
+    if any(shape(cell) in ("n", "d", "o") and not _YEAR.fullmatch(cell) for cell in above):
+        return False
+    now = columns_of(rows[top:bottom], width)
+    return _unnamed(columns_of(rows[top - 1 : bottom], width)) < _unnamed(now)
 
 
 def _unnamed(columns: Sequence[str]) -> int:

@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 
 from engine.intake.cells import Cells, shape, trim
 from engine.intake.source import ReadCode, ReadNote, told
 
 
 def columns_of(header: Sequence[Cells], width: int) -> tuple[str, ...]:
-    """Header cells as they stand; of several rows joined with a space, merged titles repeated."""
+    """Header cells as they stand; of several rows joined with a space, merged titles repeated, and a
+    name that only some columns have in two rows taken once.
+    """
     if not header:
         return ("",) * width
     filled = [
@@ -17,10 +20,12 @@ def columns_of(header: Sequence[Cells], width: int) -> tuple[str, ...]:
     ]
     if len(filled) == 1:
         return tuple(filled[0])
-    return tuple(
-        " ".join(part.strip() for part in parts if part.strip())
-        for parts in zip(*filled, strict=True)
-    )
+    columns = [
+        [part.strip() for part in parts if part.strip()] for parts in zip(*filled, strict=True)
+    ]
+    if any(len({*parts}) > 1 for parts in columns):
+        columns = [[part for part, _ in groupby(parts)] for parts in columns]
+    return tuple(map(" ".join, columns))
 
 
 def fitted(row: Cells, body: Sequence[Cells], width: int) -> Cells:

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.errors import SourceCode
 from engine.intake import encoding
+from engine.intake.document import Number, loads, loads_all, records_of
 from engine.intake.parse import Record
 from engine.intake.reading import Reading
 from engine.intake.rows import stage_rows, stage_tables
@@ -97,7 +98,7 @@ def _array(reading: Reading) -> list[Any]:
     for line, _ in _text_lines(reading):
         text.write(line)
     try:
-        document = loads(text.getvalue())
+        document = loads_all(text.getvalue())
     except json.JSONDecodeError as error:
         message = f"the JSON is broken: {error.msg}"
         raise file.error(SourceCode.INVALID_FORMAT, message, f"line {error.lineno}") from None
@@ -115,33 +116,14 @@ def _find_records(document: Any, reading: Reading) -> list[Any]:
             message = f"there is no list at `{path}`"
             raise reading.file.error(SourceCode.OPTION, message, "records_path")
         return document
-    if isinstance(document, list):
-        return document
-    if isinstance(document, dict):
-        lists = [each for each in document.values() if _is_records(each)]
-        if lists:
-            return max(lists, key=len)
-        inner = [each for each in document.values() if isinstance(each, dict)]
-        deeper = [each for value in inner for each in value.values() if _is_records(each)]
-        return max(deeper, key=len) if deeper else [document]
-    raise reading.file.error(SourceCode.NOT_A_TABLE, "the JSON holds no list of objects")
-
-
-def _is_records(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
-
-
-class _Number(str):
-    """A number's text as it stands in the file."""
-
-
-def loads(text: str) -> Any:
-    """Parse with numbers kept as text."""
-    return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_Number)
+    found = records_of(document)
+    if found is None:
+        raise reading.file.error(SourceCode.NOT_A_TABLE, "the JSON holds no list of objects")
+    return found
 
 
 def _dumps(value: Any) -> str:
-    if isinstance(value, _Number):
+    if isinstance(value, Number):
         return value
     if isinstance(value, list):
         return "[" + ", ".join(map(_dumps, value)) + "]"

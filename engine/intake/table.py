@@ -12,7 +12,7 @@ from engine.intake.source import Choice, ReadCode, ReadNote
 from plans.plan import Read
 
 _TOTAL = re.compile(
-    r"(?i)\W*(grand\s+|sub\s?)?(totals?|sum|summe|gesamt|totale|итого|合计|(end)?saldo|kontostand|solde|(closing\s)?balance)\b|\*{1,3}$"
+    r"(?i)\W*(grand\s+|sub\s?|transactions\s)?(totals?|sum|summe|gesamt|totale|итого|合计|(end)?saldo|kontostand|solde|(closing\s)?balance)\b|\*{1,3}$"
 )
 
 _REMARK = re.compile(
@@ -57,6 +57,8 @@ def find(rows: Sequence[Cells], read: Read, *, above: int = 0) -> Region:
             ReadNote(code=ReadCode.UNITS_ROW, message="a row of units", row=above + first + 1)
         )
         first += 1
+    if header and _open_ended(rows[header[-1]], rows[first:], width):
+        width -= 1
     names = [naming.fitted(rows[at], rows[first:], width) for at in header]
     width = max([width, *map(len, names)])
     columns = naming.columns_of(names, width)
@@ -86,9 +88,18 @@ def _uncommented(rows: Sequence[Cells]) -> Sequence[Cells]:
     count = next((at for at, cells in enumerate(rows) if cells[0].lstrip()[:1] != "#"), 0)
     if not 0 < count < len(rows) or len(rows[count]) == 1:
         return rows
+    if rows[count - 1][0].lower() == "#fields:":  # the names of a W3C extended log
+        return [*([""] for _ in range(count - 1)), rows[count - 1][1:], *rows[count:]]
     if len(rows[count - 1]) == len(rows[count]):
         count -= 1
     return [*([""] for _ in range(count)), *rows[count:]]
+
+
+def _open_ended(names: Cells, body: Sequence[Cells], width: int) -> bool:
+    """Whether each row ends with a delimiter that the names do without."""
+    full = [cells for cells in body if len(cells) == width]
+    last = any(cells[-1].strip() for cells in full)
+    return len(names) == width - 1 > 1 and len(full) > 0.5 * len(body) and not last
 
 
 def narrowed(region: Region, rows: Sequence[Cells]) -> Region:
@@ -145,7 +156,8 @@ def _gap_above(rows: Sequence[tuple[int, Cells]], at: int, kinds: Sequence[str])
 
 def _below_table(cells: Cells, filled: Sequence[str], width: int, *, gap: bool) -> bool:
     """A total, or a lone cell that is no row: unpadded, a bare sum behind a gap, a remark."""
-    if _TOTAL.match(filled[0]) and len(filled) < max(2, 0.8 * width):
+    total = _TOTAL.match(filled[0])
+    if total and (len(filled) < max(2, 0.8 * width) or filled[0].startswith(":", total.end())):
         return True
     if len(filled) > 1:
         return len(cells) == 2 < width - 2 and _NOTE.fullmatch(cells[0].strip()) is not None
@@ -181,10 +193,14 @@ def opens(before: Sequence[Cells], ahead: Sequence[Cells]) -> bool:
     named = all(shape(name) == "t" for name in names) and len({*names}) == len(names)
     if not named or not 1 < len(below) <= len(names) or _all_text(below):
         return False
-    wide = max(len(trim(cells)) for cells in before)
-    pairs = wide == 2 < len(names) and len(before) < FEW
     again = any([cell.strip() for cell in trim(cells)] == names for cells in before)
-    return not pairs and not again and _typed_under(before, len(names))
+    return not _pairs(before, names) and not again and _typed_under(before, len(names))
+
+
+def _pairs(rows: Sequence[Cells], names: Cells) -> bool:
+    """Whether rows above wider names are a preamble of names and values."""
+    filled = [sum(bool(cell.strip()) for cell in cells) for cells in rows]
+    return len(rows) < FEW and filled.count(2) >= 0.7 * len(rows) and max(filled) < len(names)
 
 
 def _typed_under(rows: Sequence[Cells], width: int) -> bool:
@@ -203,7 +219,7 @@ def _other_table(rows: Sequence[Cells]) -> int | None:
     """
     start = headers.first_filled(rows)
     above: Counter[int] = Counter()
-    last, filled = start, 0
+    last = start
     for at in range(start, len(rows) - 1):
         cells = rows[at]
         if not trim(cells):
@@ -214,16 +230,14 @@ def _other_table(rows: Sequence[Cells]) -> int | None:
         if at >= len(rows) - 2:
             break
         usual, count = above.most_common(1)[0] if above else (len(cells), 0)
-        # Pairs of names and values above a wider table are what is called a preamble.
-        pairs = filled == 2 < len(cells) and count < FEW
-        if len(cells) != usual and not pairs and count >= 3 and above[len(cells)] <= 0.1 * count:
+        other = len(cells) != usual and count >= 3 and above[len(cells)] <= 0.1 * count
+        if other and not _pairs([each for each in rows[start:at] if len(trim(each)) > 1], cells):
             below = {len(each) for each in rows[at : at + 20]}
             header = len(trim(cells)) > 1 and _all_text(cells)
             if header and below == {len(cells)} and not _all_text(rows[at + 1]):
                 return at
         if len(trim(cells)) > 1:
             above[len(cells)] += 1
-            filled = max(filled, len(trim(cells)))
     return None
 
 

@@ -36,9 +36,16 @@ CASES = {
     "two rows": ("name,age,day\nstaff,years,date\n" + ROWS, (1, 2), 3),
     "groups above": (
         "Person,,Entry,\nname,age,day,place\n" + ROWS.replace("\n", ",x\n"),
-        (2,),
+        (1, 2),
         3,
     ),
+    "a group over two of three": (",Size,\nname,min,max\na,1,2\nb,5,6\nc,9,10\n", (1, 2), 3),
+    "text below groups": (
+        "Id,Name,Billing,,Shipping,\n,,City,Street,City,Street\n"
+        + "1,Jo,Bonn,Weg 1,Ulm,Am Tor\n2,Mi,Ulm,Gasse,Ulm,Gasse\n", (1, 2), 3,
+    ),
+    "pairs right above": ("Company,ACME,,\nname,age,day,town\n" + ROWS.replace("\n", ",x\n"), (2,), 3),
+    "a first row without a key": ("id,,age,town\n,Jo,30,Ulm\n1102,Mi,26,Rom\n1103,Zo,27,Bonn\n", (1,), 2),
     "merged groups": (
         "Name,Size,,Price,\n,min,max,min,max\n" + "a,1,2,3,4\nb,5,6,7,8\nc,9,10,11,12\n",
         (1, 2),
@@ -109,8 +116,8 @@ def test_row_names_may_lack_their_name_as_r_writes_them() -> None:
     assert find(text).columns == ("", "mpg", "cyl")
 
 
-def test_the_delimiter_at_the_end_of_each_line_is_no_unnamed_first_column() -> None:
-    assert find("id,town\n1,Bonn,\n2,Rom,\n3,Ulm,\n").columns == ("id", "town", "")
+def test_the_delimiter_at_the_end_of_each_line_is_no_column_without_a_name() -> None:
+    assert find("id,town\n1,Bonn,\n2,Rom,\n3,Ulm,\n").columns == ("id", "town")
 
 
 def test_a_second_table_of_another_width_ends_the_first() -> None:
