@@ -73,7 +73,7 @@ def start(
     out: Path,
     *,
     policy: Policy,
-    mapping: dict[str, str],
+    mapping: dict[str, str | int],
     read: Read,
     safe: bool,
     progress: Report | None,
@@ -169,7 +169,7 @@ def look(
     version: PlanVersion,
     files: Sequence[Path],
     *,
-    mapping: dict[str, str],
+    mapping: dict[str, str | int],
     read: Read,
     progress: Report | None,
 ) -> tuple[Tables, tuple[SheetInput, ...]]:
@@ -211,9 +211,9 @@ def _absolute(files: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(each.resolve() for each in files)
 
 
-def _mapping(version: PlanVersion, said: dict[str, str]) -> dict[str, str | int]:
-    """A number is a 0-based column, everything else a header."""
+def _mapping(version: PlanVersion, said: dict[str, str | int]) -> dict[str, str | int]:
+    """The mapping; CompileError when it names a field nobody knows."""
     known = {each.name for template in version.templates for each in template.fields}
     if unknown := [name for name in said if name not in known]:
         raise CompileError(f"mapping: no template of the plan has a field {unknown[0]!r}")
-    return {field: int(column) if column.isdigit() else column for field, column in said.items()}
+    return said

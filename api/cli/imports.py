@@ -9,6 +9,7 @@ import click
 
 from api.cli.documents import FILE
 from api.cli.exits import NEEDS_ATTENTION, RUN_FAILED
+from api.cli.local import MAPS, READS, mapping, pairs, policied, policy, reading_options
 from api.cli.runs import line, runs_group
 from api.cli.state import ACTOR, of_partner, opened
 
@@ -18,11 +19,10 @@ if TYPE_CHECKING:
     from engine.model import Run
     from engine.work import Work
 
-POLICY = click.option(
-    "--policy",
-    type=click.Choice(["pause", "take_valid", "fail"]),
-    default="pause",
-    show_default=True,
+PLAN = click.option("--plan", help="The id of a plan; without it the company's published one.")
+VERSION = click.option("--version", "number", type=click.IntRange(1), help="Of --plan.")
+METADATA = click.option(
+    "--metadata", multiple=True, metavar="NAME=VALUE", help="Kept with the run."
 )
 WAIT = click.option("--wait", type=float, default=0, help="So many seconds for the run to end.")
 
@@ -30,7 +30,11 @@ WAIT = click.option("--wait", type=float, default=0, help="So many seconds for t
 @click.command("start")
 @click.argument("company")
 @click.argument("files", nargs=-1, required=True, type=FILE)
-@POLICY
+@MAPS
+@READS
+@PLAN
+@VERSION
+@policied
 @click.option(
     "--mode",
     type=click.Choice(["upsert", "create_only", "update_only"]),
@@ -43,27 +47,29 @@ WAIT = click.option("--wait", type=float, default=0, help="So many seconds for t
 @click.option("--tag", "tags", multiple=True, help="On every row that is written.")
 @click.option("--dry-run", is_flag=True, help="Try the files; store no row.")
 @click.option("--queue", is_flag=True, help="Begin when the company's import under way has ended.")
+@METADATA
 @WAIT
 @of_partner
 def start_run(company: str, files: Sequence[Path], partner: str, **said: Any) -> None:
     """Import FILES into the sheets of COMPANY (its id), by its published plan."""
-    from engine.policy import Policy
-
     options = {
+        "mapping": mapping(said["maps"]),
+        "read": reading_options(said["reads"]).model_dump(mode="json", exclude_defaults=True),
         "mode": said["mode"],
         "keep_existing": said["keep_existing"],
         "exclude": _exclusions(said["exclude"]),
         "tags": list(said["tags"]),
+        **({"plan_id": said["plan"]} if said["plan"] else {}),
     }
     with opened() as work:
         with work.engine.begin() as c:
             used = [_stored(work, c, partner, company, each) for each in files]
             run = work.submit(
-                c, partner, company=company, used=used, options=options,
-                policy=Policy(when_invalid=said["policy"]), dry_run=said["dry_run"],
-                queue=said["queue"], actor=ACTOR,
+                c, partner, company=company, used=used, options=options, policy=policy(said),
+                dry_run=said["dry_run"], metadata=pairs(said["metadata"]), queue=said["queue"],
+                actor=ACTOR, **_version(c, partner, company, said),
             )  # fmt: skip
-            _check_exclusions(c, run)
+            _check_fields(c, run)
             _audit(c, run, "run.started")
         _told(work, run, said["wait"])
 
@@ -84,17 +90,19 @@ def undo_run(run: str, wait: float, partner: str) -> None:
 @click.command("replay")
 @click.argument("run")
 @click.argument("files", nargs=-1, type=FILE)
-@POLICY
+@PLAN
+@VERSION
+@policied
+@METADATA
 @WAIT
 @of_partner
-def replay_run(run: str, files: Sequence[Path], policy: str, wait: float, partner: str) -> None:
+def replay_run(run: str, files: Sequence[Path], wait: float, partner: str, **said: Any) -> None:
     """Try the rejected rows of RUN again: by the published plan, or corrected as in FILES.
 
     FILES are its rejected-rows files, CSV or XLSX, as they came back.
     """
     from engine import replays
     from engine.model import RunKind
-    from engine.policy import Policy
 
     with opened() as work:
         with work.engine.begin() as c:
@@ -103,8 +111,9 @@ def replay_run(run: str, files: Sequence[Path], policy: str, wait: float, partne
             used = [_stored(work, c, partner, first.company, each) for each in files]
             made = work.submit(
                 c, partner, company=first.company, used=used, options=options,
-                policy=Policy.model_validate({"when_invalid": policy}), actor=ACTOR,
+                policy=policy(said), metadata=pairs(said["metadata"]), actor=ACTOR,
                 kind=RunKind.REPLAY, origin=first.id,
+                **_version(c, partner, first.company, said),
             )  # fmt: skip
             _audit(c, made, "run.replayed")
         _told(work, made, wait)
@@ -136,15 +145,33 @@ def _exclusions(said: Sequence[str]) -> list[dict[str, Any]]:
     return [{"field": field, "values": values} for field, values in lists.items()]
 
 
-def _check_exclusions(c: "sqlalchemy.Connection", run: "Run") -> None:
+def _version(
+    c: "sqlalchemy.Connection", partner: str, company: str, said: dict[str, Any]
+) -> dict[str, Any]:
+    """The plan and version that --plan and --version name; Conflict for a plan of another source."""
+    from engine.errors import Conflict
+    from engine.store import companies, plans
+
+    if said["plan"] is None:
+        if said["number"] is not None:
+            raise click.UsageError("--version needs its --plan")
+        return {}
+    named, there = plans.get(c, partner, said["plan"]), companies.get(c, partner, company)
+    if named.source != there.source or named.company not in (None, company):
+        raise Conflict(f"plan {named.id} is not of this company's source")
+    return {"plan": named.id, "version": said["number"]}
+
+
+def _check_fields(c: "sqlalchemy.Connection", run: "Run") -> None:
     """A suppression list of a field that nothing has would let everybody through."""
     from engine.store import plans
 
     version = plans.version(c, run.partner, run.plan, number=run.plan_version).version
     fields = {field.name for template in version.templates for field in template.fields}
-    for each in run.options["exclude"]:
-        if each["field"] not in fields:
-            raise click.UsageError(f"--exclude: no template has a field {each['field']!r}")
+    named = [("--exclude", each["field"]) for each in run.options["exclude"]]
+    for option, field in [*named, *(("--map", field) for field in run.options["mapping"])]:
+        if field not in fields:
+            raise click.UsageError(f"{option}: no template has a field {field!r}")
 
 
 def _audit(c: "sqlalchemy.Connection", run: "Run", action: str) -> None:

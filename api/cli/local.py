@@ -1,10 +1,10 @@
 """Runs without a server: `run`, `check`, `decide`. Everything of a run lies in one folder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,7 +12,11 @@ from api.cli.documents import FILE, json_option, read_version
 from api.cli.exits import NEEDS_ATTENTION, RUN_FAILED
 
 if TYPE_CHECKING:
+    from engine.policy import Policy
     from engine.tables import Tables
+    from plans.plan import Read
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 PLAN = click.option("--plan", "plan", required=True, help="A plan file, or a shipped plan's name.")
 TEMPLATES = click.option(
@@ -27,6 +31,36 @@ READS = click.option(
 QUIET = click.option("--quiet", is_flag=True, help="No progress bars.")
 
 
+def policied(command: F) -> F:
+    """The command gets what `policy` reads."""
+    options = (
+        click.option(
+            "--policy",
+            type=click.Choice(["pause", "take_valid", "fail"]),
+            default="pause",
+            show_default=True,
+        ),
+        click.option(
+            "--max-invalid-rows",
+            type=click.IntRange(0),
+            help="So many invalid rows need no decision.",
+        ),
+        click.option(
+            "--max-invalid-percent",
+            type=click.FloatRange(0, 100),
+            help="Such a share needs no decision.",
+        ),
+        click.option(
+            "--auto-approve",
+            type=click.FloatRange(0.5, 1),
+            help="Approve repairs at least this sure.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @click.command("run")
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @PLAN
@@ -39,21 +73,7 @@ QUIET = click.option("--quiet", is_flag=True, help="No progress bars.")
     default="reknit-run",
     show_default=True,
 )
-@click.option(
-    "--policy",
-    type=click.Choice(["pause", "take_valid", "fail"]),
-    default="pause",
-    show_default=True,
-)
-@click.option(
-    "--max-invalid-rows", type=click.IntRange(0), help="So many invalid rows need no decision."
-)
-@click.option(
-    "--max-invalid-percent", type=click.FloatRange(0, 100), help="Such a share needs no decision."
-)
-@click.option(
-    "--auto-approve", type=click.FloatRange(0.5, 1), help="Approve repairs at least this sure."
-)
+@policied
 @click.option("--safe", is_flag=True, help="CSV safe to open in a spreadsheet.")
 @QUIET
 @json_option
@@ -67,9 +87,9 @@ def run(files: tuple[Path, ...], out: Path, as_json: bool, quiet: bool, **said: 
             version,
             files,
             out,
-            policy=_policy(said),
-            mapping=pairs(said["maps"]),
-            read=_read(said["reads"]),
+            policy=policy(said),
+            mapping=mapping(said["maps"]),
+            read=reading_options(said["reads"]),
             safe=said["safe"],
             progress=progress,
         )
@@ -120,8 +140,8 @@ def check(files: tuple[Path, ...], as_json: bool, quiet: bool, **said: Any) -> N
         tables, inputs = folder.look(
             version,
             files,
-            mapping=pairs(said["maps"]),
-            read=_read(said["reads"]),
+            mapping=mapping(said["maps"]),
+            read=reading_options(said["reads"]),
             progress=progress,
         )
     show.check(tables, inputs, as_json=as_json)
@@ -153,7 +173,8 @@ def _end(done: Any, out: Path, as_json: bool) -> None:
     raise SystemExit(code)
 
 
-def _policy(said: dict[str, Any]) -> Any:
+def policy(said: dict[str, Any]) -> "Policy":
+    """The policy of `policied`."""
     from engine.policy import Policy
 
     return Policy(
@@ -164,7 +185,15 @@ def _policy(said: dict[str, Any]) -> Any:
     )
 
 
-def _read(said: tuple[str, ...]) -> Any:
+def mapping(said: Sequence[str]) -> dict[str, str | int]:
+    """What --map says: a number is a 0-based column, everything else a header."""
+    return {
+        field: int(column) if column.isdigit() else column for field, column in pairs(said).items()
+    }
+
+
+def reading_options(said: Sequence[str]) -> "Read":
+    """What --read says."""
     from pydantic import ValidationError
 
     from plans.plan import Read

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from api.cli.evidence import evidence
 from api.cli.local import pairs
-from api.cli.state import ACTOR, of_partner, opened, transaction
+from api.cli.state import ACTOR, of_partner, opened, settings, transaction
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -28,11 +29,17 @@ def runs_group() -> None:
 @runs_group.command("list")
 @click.option("--status", multiple=True, type=click.Choice(STATUSES))
 @click.option("--company", default=None)
+@click.option("--plan", default=None)
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="As JSON lines.")
 @of_partner
 def list_runs(
-    status: Sequence[str], company: str | None, limit: int, as_json: bool, partner: str
+    status: Sequence[str],
+    company: str | None,
+    plan: str | None,
+    limit: int,
+    as_json: bool,
+    partner: str,
 ) -> None:
     """Runs, newest first."""
     from engine.model import RunStatus
@@ -40,7 +47,7 @@ def list_runs(
 
     wanted = [RunStatus(each) for each in status]
     with transaction() as c:
-        found = runs.page(c, partner, limit=limit, company=company, status=wanted)
+        found = runs.page(c, partner, limit=limit, company=company, status=wanted, plan=plan)
     for each in found:
         click.echo(json.dumps(_run(each)) if as_json else line(each))
 
@@ -114,6 +121,37 @@ def approve_run(
 def reject_run(run: str, take_valid: bool, reason: str, partner: str) -> None:
     """Turn the proposed revision down."""
     _decide(run, partner, verdict="take_valid" if take_valid else "reject", reason=reason)
+
+
+@runs_group.command("files")
+@click.argument("run")
+@click.argument("names", nargs=-1)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=".", show_default=True
+)
+@of_partner
+def take_files(run: str, names: Sequence[str], out: Path, partner: str) -> None:
+    """Write the result files of RUN into --out: the ones of these NAMES, or all."""
+    from engine.errors import NotFound
+    from engine.files import open_files
+    from engine.store import runs
+
+    with transaction() as c:
+        runs.get(c, partner, run)
+        there = [
+            each
+            for each in runs.artifacts_of(c, partner, run)
+            if not each.name.startswith("staging/")
+        ]
+    if missing := sorted({*names} - {each.name for each in there}):
+        raise NotFound(f"run {run} has no file {missing[0]!r}")
+    store = open_files(settings())
+    for each in (each for each in there if not names or each.name in names):
+        path = out / each.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.writelines(store.get(each.key))
+        click.echo(f"{path}  {each.size:,} bytes")
 
 
 @runs_group.command("cancel")

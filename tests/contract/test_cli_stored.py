@@ -117,6 +117,42 @@ def test_a_wrong_destination_is_explained_without_its_secret() -> None:
     assert "hunter2" not in str(told.value)
 
 
+def test_an_import_is_started_with_what_the_api_takes(owner: str, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("Ann;ann@x.io;1\nBob;none;2\n")
+    told = reknit(
+        "runs", "start", owner, str(tmp_path / "in.csv"), "--map", "name=0", "--map", "email=1",
+        "--map", "age=2", "--read", "has_header=false", "--read", "delimiter=;",
+        "--max-invalid-rows", "1", "--metadata", "ticket=42", "--dry-run", "--wait", "60",
+    )  # fmt: skip
+    run = told.split()[0]
+    assert "completed        1/2 valid" in told
+    shown = json.loads(reknit("runs", "show", run))
+    assert (shown["metadata"], shown["options"]["mapping"]["email"]) == ({"ticket": "42"}, 1)
+    assert run in reknit("runs", "list", "--plan", shown["plan"])
+    reknit("runs", "files", run, "contacts/valid.csv", "--out", str(tmp_path / "out"))
+    assert (tmp_path / "out/contacts/valid.csv").read_text().splitlines()[1:] == ["Ann,ann@x.io,1"]
+    with pytest.raises(NotFound, match="has no file 'nothing'"):
+        reknit("runs", "files", run, "nothing")
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "message"),
+    [
+        (["--map", "mail=0"], click.UsageError, "--map: no template has a field 'mail'"),
+        (["--version", "1"], click.UsageError, "--version needs its --plan"),
+        (["--plan", "plan_gone"], NotFound, "there is no plan plan_gone"),
+        (["--read", "delimiters=;"], click.UsageError, "--read delimiters"),
+    ],
+    ids=["map", "version", "plan", "read"],
+)
+def test_options_of_an_import_that_name_nothing_are_refused(
+    owner: str, tmp_path: Path, said: list[str], error: type[Exception], message: str
+) -> None:
+    (tmp_path / "in.csv").write_text("Name,Email,Age\nAnn,ann@x.io,1\n")
+    with pytest.raises(error, match=message):
+        reknit("runs", "start", owner, str(tmp_path / "in.csv"), *said)
+
+
 def test_an_import_waits_for_the_one_before_it_when_asked_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
