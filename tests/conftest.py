@@ -15,7 +15,10 @@ ROOT = Path(__file__).parent.parent
 FROM_OUTSIDE = re.compile(r"REKNIT_.*|AWS_.*|.*_API_KEY")
 
 # A slow machine is not a bug: no deadline for an example, and more than httpx's 5 s for a request.
-hypothesis.settings.register_profile("reknit", deadline=None)
+# The gate tries the same examples every time; the long runs find new ones.
+hypothesis.settings.register_profile(
+    "reknit", deadline=None, database=None, derandomize=not {"EXAMPLES", "FUZZ"} & os.environ.keys()
+)
 hypothesis.settings.load_profile("reknit")
 vars(httpx._config.DEFAULT_TIMEOUT_CONFIG).update(dict.fromkeys(("connect", "read", "write"), 120))
 
