@@ -39,27 +39,28 @@ def shell(commands: str, folder: Path) -> tuple[int, str]:
     """The exit code and everything that was printed; whatever was started is gone afterwards."""
     (folder / "fixtures").symlink_to(ROOT / "fixtures")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=folder,
-        env={
-            "PATH": path,
-            "COLUMNS": "200",
-            "HOME": str(folder),
-            "REKNIT_METRICS_PORT": str(free_port()),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        printed, _ = process.communicate(timeout=SECONDS)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return process.returncode, printed
+    with (folder / "printed").open("w+") as out:
+        process = subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", commands],
+            cwd=folder,
+            env={
+                "PATH": path,
+                "COLUMNS": "200",
+                "HOME": str(folder),
+                "REKNIT_METRICS_PORT": str(free_port()),
+            },
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            process.wait(timeout=SECONDS)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        out.seek(0)
+        return process.returncode, out.read()
 
 
 @pytest.mark.timeout(SECONDS + 30)
