@@ -47,6 +47,7 @@ def shell(commands: str, folder: Path) -> tuple[int, str]:
                 "PATH": path,
                 "COLUMNS": "200",
                 "HOME": str(folder),
+                "REKNIT_MIN_FREE_BYTES": "0",
                 "REKNIT_METRICS_PORT": str(free_port()),
             },
             stdout=out,
