@@ -10,6 +10,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from time import monotonic, sleep
 from typing import Any
@@ -353,10 +354,12 @@ class Worker:
                 if flow.executor_id != self.desk.executor or each.id in self.desk.working:
                     continue
             failpoints.hit("sweep:found")
-            if isinstance(each, Run):
-                abandoned(self.desk, each)
-            else:
-                courier.abandoned(self.courier, each)
+            # Every worker sweeps, and one of them is the first.
+            with suppress(Conflict):
+                if isinstance(each, Run):
+                    abandoned(self.desk, each)
+                else:
+                    courier.abandoned(self.courier, each)
 
     def _collect(self) -> None:
         """Retention, of the queue's own entries too: DBOS keeps them for ever."""

@@ -22,29 +22,33 @@ def evidence(run: str, as_json: bool, partner: str) -> None:
     """How columns were found, what was repaired and proposed, and every prompt that left."""
     from pydantic import TypeAdapter
 
-    from engine.proposal import Repair
+    from engine.proposal import Question, Repair
     from engine.store import findings, proposals, runs
     from engine.store.findings import Finding
 
     with transaction() as c:
         there = runs.get(c, partner, run)
+        tables = findings.of_run(c, partner, run, kind=Finding.READ)
         bindings = findings.of_run(c, partner, run, kind=Finding.BINDING)
         heals = findings.of_run(c, partner, run, kind=Finding.HEAL)
         shown = proposals.open_of(c, partner, run)
     repairs = shown.proposal.repairs if shown else ()
+    questions = shown.proposal.questions if shown else ()
     proposed = TypeAdapter(tuple[Repair, ...]).dump_python(repairs, mode="json")
+    asked = TypeAdapter(tuple[Question, ...]).dump_python(questions, mode="json")
     model = _report(there).get("model", {"status": "off", "exchanges": []})
     if as_json:
-        told = {"bindings": bindings, "heals": heals, "proposed": proposed, "model": model}
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        told = {"bindings": bindings, "heals": heals, "proposed": proposed, "asked": asked}
+        click.echo(json.dumps({**told, "model": model}, indent=2, ensure_ascii=False))
         return
-    _bindings(bindings)
+    _bindings(bindings, [each["columns"] for each in tables])
     _repairs("Healed: the data proved it", heals)
     _repairs("Proposed: waits for a person", proposed)
+    _questions(asked)
     ledger(model)
     if model["exchanges"]:
-        said = sum(each["by"] == "model" for each in (*heals, *proposed))
-        click.echo(f"  came of it: {said} suggestions that stood the trial on the rows")
+        click.echo("  came of it: what is machine-written above and options of what is asked,")
+        click.echo("  each of them tried on the rows first")
 
 
 def ledger(model: Mapping[str, Any]) -> None:
@@ -59,7 +63,10 @@ def ledger(model: Mapping[str, Any]) -> None:
         to = f" at {each['to']}" if each.get("to") else ""
         OUT.print(Text(f"  {number}. {each['model']}{to}: {each['status']}, {tokens}, cost {cost}"))
         if each["prompt"]:
-            OUT.print(Text(f"     sent, SHA-256 {each['digest']}:", "dim"))
+            # The form is the answer's JSON Schema: names of fields, numbers of columns, units.
+            OUT.print(
+                Text(f"     sent with the form to answer in, SHA-256 {each['digest']}:", "dim")
+            )
             _quote(each["prompt"], "|")
         if each.get("answer"):
             OUT.print(Text("     answered (machine-written):", "dim"))
@@ -74,8 +81,9 @@ def _quote(text: str, mark: str) -> None:
 
     for line in text.splitlines():
         for part in wrap(
-            line, max(40, OUT.width - 8), replace_whitespace=False, drop_whitespace=False
-        ) or [""]:
+            line, max(40, OUT.width - 8), replace_whitespace=False, drop_whitespace=False,
+            break_on_hyphens=False,
+        ) or [""]:  # fmt: skip
             OUT.print(Text(f"     {mark} {part}", "dim"))
 
 
@@ -88,15 +96,19 @@ def _report(run: "Run") -> dict[str, Any]:
     return content
 
 
-def _bindings(bindings: Sequence[Mapping[str, Any]]) -> None:
+def _bindings(bindings: Sequence[Mapping[str, Any]], headers: Sequence[Sequence[str]]) -> None:
     from api.cli.show import OUT
 
     for each in bindings:
         OUT.print(Text(f"Columns of {each['sheet']}", "bold"))
         for bound in each["bounds"]:
-            columns = ", ".join(map(str, bound["columns"]))
+            names = headers[each["table"]]
+            # A number as --map takes it, where there is no header.
+            columns = " + ".join(
+                repr(names[at]) if names[at] else f"column {at}" for at in bound["columns"]
+            )
             OUT.print(
-                Text(f"  {bound['field']}: column {columns}, {bound['by']} {bound['score']:.3f}")
+                Text(f"  {bound['field']}: from {columns}, {bound['by']} {bound['score']:.2f}")
             )
             OUT.print(Text(f"      {bound['evidence']}", "dim"))
         if each["missing"]:
@@ -110,9 +122,25 @@ def _repairs(title: str, repairs: Sequence[Mapping[str, Any]]) -> None:
         OUT.print(Text(title, "bold"))
     for each in repairs:
         by = "machine-written, " if each["by"] == "model" else ""
-        effect = each["effect"] or {}
-        told = ", ".join(
-            f"{effect[name]} {name}" for name in ("fixed", "broken", "changed") if name in effect
-        )
-        OUT.print(Text(f"  {each['summary']} ({by}{told})"))
+        OUT.print(Text(f"  {each['summary']} ({by}{_tried(each['effect'])})"))
         OUT.print(Text(f"      {each['evidence']}", "dim"))
+
+
+def _questions(questions: Sequence[Mapping[str, Any]]) -> None:
+    from api.cli.show import OUT
+
+    if questions:
+        OUT.print(Text("Asked: waits for a person", "bold"))
+    for each in questions:
+        OUT.print(Text(f"  {each['prompt']}"))
+        for option in each["options"]:
+            effect = f" ({_tried(option['effect'])})" if option["effect"] else ""
+            OUT.print(Text(f"      {option['label']}{effect}"))
+
+
+def _tried(effect: Mapping[str, Any] | None) -> str:
+    """What trying it on the rows did to cells."""
+    if effect is None:
+        return "not tried"
+    told = [f"{effect[name]} {name}" for name in ("fixed", "broken", "changed") if effect[name]]
+    return ", ".join(told) or "tried: no cell differs"

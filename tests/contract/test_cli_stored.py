@@ -129,6 +129,9 @@ def test_an_import_is_started_with_what_the_api_takes(owner: str, tmp_path: Path
     shown = json.loads(reknit("runs", "show", run))
     assert (shown["metadata"], shown["options"]["mapping"]["email"]) == ({"ticket": "42"}, 1)
     assert run in reknit("runs", "list", "--plan", shown["plan"])
+    evidence = reknit("runs", "evidence", run)
+    assert "email: from column 1, given 1.00" in evidence
+    assert "nothing left this machine" in evidence
     reknit("runs", "files", run, "contacts/valid.csv", "--out", str(tmp_path / "out"))
     assert (tmp_path / "out/contacts/valid.csv").read_text().splitlines()[1:] == ["Ann,ann@x.io,1"]
     with pytest.raises(NotFound, match="has no file 'nothing'"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.cli.evidence import ledger
+from api.cli.evidence import _bindings, _tried, ledger
 from engine.mapping.converse import _address
 
 SENT = {
@@ -42,3 +42,13 @@ def test_an_address_is_told_without_its_path_and_user() -> None:
 def test_no_call_is_told_as_well(capsys: pytest.CaptureFixture[str]) -> None:
     ledger({"status": "off", "exchanges": []})
     assert "nothing left this machine" in capsys.readouterr().out
+
+
+def test_a_column_is_told_by_its_header_and_an_effect_without_what_it_did_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bound = {"field": "name", "columns": [1, 0], "by": "exact", "score": 1.0, "evidence": "split"}
+    _bindings([{"table": 0, "sheet": "s", "bounds": [bound], "missing": []}], [["Last", "First"]])
+    assert "name: from 'First' + 'Last', exact 1.00" in capsys.readouterr().out
+    assert _tried({"fixed": 60, "broken": 0, "changed": 2}) == "60 fixed, 2 changed"
+    assert _tried(None) == "not tried"
