@@ -1,6 +1,8 @@
-"""What Prometheus reads: requests, imports by status, the queue. Served on its own port."""
+"""What Prometheus reads: requests of this process, runs and workers of the deployment."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -25,7 +27,19 @@ class Metrics:
         self.limited = Counter(
             "reknit_http_limited", "Requests refused by a limit", ("limit",), registry=self.registry
         )
+        self.runs = Gauge(
+            "reknit_runs",
+            "Runs that have not ended, by status",
+            ("status",),
+            registry=self.registry,
+        )
+        self.workers = Gauge(
+            "reknit_workers", "Worker processes that are alive", registry=self.registry
+        )
 
-    def text(self) -> bytes:
+    def text(self, *, runs: Mapping[str, int], workers: int) -> bytes:
         """The exposition text."""
+        for status, count in runs.items():
+            self.runs.labels(status).set(count)
+        self.workers.set(workers)
         return generate_latest(self.registry)

@@ -32,6 +32,7 @@ from engine.outbound import outbound
 from engine.pipeline import revise
 from engine.secrets import Keys
 from engine.settings import Settings, SettingsInvalid, load_secrets
+from engine.store import executors
 from engine.store.database import open_database
 from engine.webhooks import Sender
 
@@ -267,7 +268,11 @@ def figures(services: Services) -> Starlette:
     """The application behind the second port."""
 
     def metrics(request: Request) -> Response:
-        return Response(services.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+        with services.database.begin() as c:
+            waiting = executors.load(c)
+            alive = executors.living(c, seconds=services.settings.dead_seconds)
+        text = services.metrics.text(runs=waiting, workers=len(alive))
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
     def healthz(request: Request) -> Response:
         return JSONResponse({"status": "ok"})

@@ -1,9 +1,12 @@
-"""Heartbeats of worker processes, by the database's clock."""
+"""Heartbeats of worker processes, by the database's clock, and what waits for them."""
+
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from engine.model import ACTIVE
 from engine.store.database import database_now, insert
-from engine.store.tables import executors
+from engine.store.tables import executors, runs
 
 
 def beat(c: sa.Connection, executor: str) -> None:
@@ -29,3 +32,10 @@ def living(c: sa.Connection, *, seconds: float) -> list[str]:
     """Processes heard of lately."""
     oldest = database_now() - int(seconds * 1_000_000)
     return list(c.execute(sa.select(executors.c.id).where(executors.c.beat >= oldest)).scalars())
+
+
+def load(c: sa.Connection) -> Mapping[str, int]:
+    """How many runs of all partners have not ended, by status."""
+    query = sa.select(runs.c.status, sa.func.count()).where(runs.c.status.in_(ACTIVE))
+    found = c.execute(query.group_by(runs.c.status).execution_options(across_partners=True))
+    return {**dict.fromkeys(sorted(ACTIVE), 0), **{status: n for status, n in found}}

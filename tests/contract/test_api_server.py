@@ -73,6 +73,8 @@ def test_the_server_serves_health_and_figures_apart_and_ends_cleanly(tmp_path):
         code = server.stop()
 
     assert 'reknit_http_requests_total{method="GET",route="/readyz",status="200"}' in text
+    assert 'reknit_runs{status="queued"} 0.0' in text
+    assert "reknit_workers 0.0" in text
     assert public.status_code == 404
     assert "server" not in public.headers
     assert code == 0
