@@ -276,18 +276,22 @@ def _about_cells(trouble: Trouble) -> Question:
 
 
 def _prompt(trouble: Trouble, codes: set[CellCode]) -> str:
-    cells = f"{trouble.cells} cell{'' if trouble.cells == 1 else 's'}"
+    one = trouble.cells == 1
+    s = "s" if one else ""
+    cells = f"{trouble.cells} cell{'' if one else 's'}"
     if CellCode.MISSING_COLUMN in codes:
         return f"Nothing feeds {trouble.name}, which every row needs. What should it be?"
     if CellCode.REQUIRED in codes:
         return f"{trouble.name} is empty in {cells}, but needed. What should happen?"
     if codes & VALUE_CODES:
-        return f"{cells} of {trouble.name} cannot be read. How should they be read?"
+        they = "it" if one else "they"
+        return f"{cells} of {trouble.name} cannot be read. How should {they} be read?"
     if codes & {CellCode.UNIQUE, CellCode.UNIQUE_TOGETHER, CellCode.DUPLICATE}:
-        return f"{cells} of {trouble.name} stand in another row too. What should happen?"
+        return f"{cells} of {trouble.name} stand{s} in another row too. What should happen?"
     if CellCode.REFERENCE in codes:
-        return f"{cells} of {trouble.name} name something that is not there. What should happen?"
-    return f"{cells} of {trouble.name} break a rule. What should happen?"
+        named = f"name{s} something that is not there"
+        return f"{cells} of {trouble.name} {named}. What should happen?"
+    return f"{cells} of {trouble.name} break{s} a rule. What should happen?"
 
 
 def _of_duplicates(trouble: Trouble, codes: set[CellCode]) -> tuple[Option, ...]:
@@ -356,7 +360,8 @@ def _place_of(trouble: Trouble, value: str) -> str:
 
 def _rows(rows: Sequence[int], file: str, files: int) -> str:
     more = f" and {files - 1} more files" if files > 1 else ""
-    return f"first in rows {', '.join(map(str, rows))} of {file}{more}" if rows else ""
+    row = "row" if len(rows) == 1 else "rows"
+    return f"first in {row} {', '.join(map(str, rows))} of {file}{more}" if rows else ""
 
 
 def _option(repair: Repair) -> Option:

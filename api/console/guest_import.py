@@ -19,6 +19,7 @@ from api.console.guest_views import (
     PreviewTable,
 )
 from api.console.guests import ACTOR, Guest, Invited
+from api.console.readings import reading_row, readings_of
 from api.console.review import Fields, decision_of, seen
 from api.console.runs import news
 from api.console.shown import Names, headers_of, question_row, repair_row, run_row
@@ -27,7 +28,7 @@ from api.quotas import run_allowed
 from engine.binding.score import chosen
 from engine.errors import CompileError, NotFound, SourceError
 from engine.files import content_key
-from engine.model import Run, Upload, Width
+from engine.model import FailureCode, Run, Upload, Width
 from engine.pipeline import SheetInput
 from engine.preview import Look, look
 from engine.store import events, plans, proposals, runs
@@ -114,8 +115,10 @@ def show(run_id: str, by: Invited) -> Response:
                 for each in runs.artifacts_of(c, by.partner, run.id)
                 if each.records and each.name.endswith(_THEIRS)
             ),
-            error=run.error_message,
+            # What the customer ended is no failure.
+            error=None if run.error_code == FailureCode.REJECTED else run.error_message,
             sequence=happened[-1].sequence if happened else 0,
+            readings=readings_of(c, run),
         )
     return by.page("guest_run.html", page=page)
 
@@ -260,4 +263,5 @@ def _table(
         fields=fields,
         rows=seen.rows[number],
         unused=tuple(headers[at] for at in binding.extra) if binding else (),
+        reading=reading_row(staged.source),
     )

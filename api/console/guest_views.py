@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from api.console.readings import ReadingRow
 from api.console.views import FileRow, QuestionRow, RepairRow, RunRow
 from engine.model import Artifact
 
@@ -63,6 +64,7 @@ class PreviewTable:
     fields: tuple[PreviewField, ...]
     rows: tuple[tuple[str, ...], ...]
     unused: tuple[str, ...]
+    reading: ReadingRow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,3 +89,4 @@ class ImportPage:
     downloads: tuple[Artifact, ...]
     error: str | None
     sequence: int
+    readings: tuple[ReadingRow, ...] = ()

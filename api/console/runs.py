@@ -12,6 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from api.console.guard import HEADERS, Visit, Who, go, needs
+from api.console.readings import noticed, readings_of
 from api.console.shown import (
     Names,
     drift_row,
@@ -93,6 +94,7 @@ def run_page(c: sqlalchemy.Connection, who: Visit, run: Run) -> RunPage:
     report = report_of(who.here, run)
     undone = runs.of_origin(c, by.partner, run.id, kind=RunKind.UNDO)
     stands = standing(c, run) if run.kind is RunKind.IMPORT else None
+    readings = readings_of(c, run)
     return RunPage(
         run=run_row(names, run),
         sheets=sheet_counts(report),
@@ -113,6 +115,8 @@ def run_page(c: sqlalchemy.Connection, who: Visit, run: Run) -> RunPage:
         can_undo=_can_undo(run) and not undone and who.may(Scope.IMPORTS_WRITE),
         stored=run.rows,
         standing=stands if stands and stands.runs else None,
+        readings=readings,
+        noticed=noticed(readings),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from api.console.readings import ReadingRow
 from engine.accounting import Accounting
 from engine.model import Artifact, Progress, RunKind, RunStatus
 from engine.proposal import Effect, Preview
@@ -236,6 +237,8 @@ class RunPage:
     can_undo: bool = False
     stored: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  #: rows, by sheet
     standing: Standing | None = None  #: of the rejected rows, once some were replayed
+    readings: tuple[ReadingRow, ...] = ()
+    noticed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -116,7 +116,8 @@ def _meanings(left: Open, field: str, said: Iterable[Meaning], *, by: str) -> It
         }
         if mine:
             shown = ", ".join(f"{clean(old)!r} → {new!r}" for old, new in list(mine.items())[:4])
-            what = f"Map {len(mine)} values of {field}" + (", several to one" if joined else "")
+            s = "s" if len(mine) > 1 else ""
+            what = f"Map {len(mine)} value{s} of {field}" + (", several to one" if joined else "")
             yield _repair(
                 left,
                 field,

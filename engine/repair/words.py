@@ -257,7 +257,7 @@ def _mapped(
         name,
         kind,
         MapValues(sheet=case.sheet.name, field=case.field.name, values=values),
-        summary=f"Map {len(values)} values of {case.field.name}: {shown}",
+        summary=f"Map {len(values)} value{'s' if len(values) > 1 else ''} of {case.field.name}: {shown}",
         evidence=why,
         confidence=confidence,
     )

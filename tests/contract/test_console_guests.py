@@ -10,10 +10,12 @@ from console_site import DRIFTED, GOOD, Site, link
 
 from api.console.brand import Brand, contrast, picture, stylesheet
 from api.console.look import TEMPLATES, preferred, texts
+from api.console.readings import NOTICED
 from api.logs import redacted
 from api.magic import magic_link
+from engine.intake.source import ReadCode
 from engine.model import Run, RunStatus
-from engine.store import companies, partners, runs
+from engine.store import companies, partners, runs, uploads
 
 
 def test_a_magic_link_opens_one_company_until_it_is_revoked(
@@ -125,11 +127,41 @@ def test_every_text_for_customers_is_in_every_language() -> None:
     for path in (*TEMPLATES.glob("guest_*.html"), TEMPLATES / "macros.html"):
         wanted |= set(re.findall(r'_\("((?:[^"\\]|\\.)+)"\)', path.read_text("utf-8")))
     wanted |= {"Queued", "Running", "Needs attention", "Completed", "Failed", "Canceled"}
+    wanted |= {*NOTICED.values()}
+    assert set(NOTICED) == set(ReadCode)
     known = texts("de").texts
     assert wanted - set(known) == set()
     for text, translation in known.items():
         assert re.findall(r"%\(\w+\)s", text) == re.findall(r"%\(\w+\)s", translation), text
     assert preferred("de-AT,de;q=0.9") == "de"
+
+
+def test_pages_tell_how_a_file_was_read(
+    there: Site, member: httpx.Client, stranger: httpx.Client
+) -> None:
+    company = there.add_company("Careful")
+    text = "Export of 22 November\n\n" + GOOD.replace(",", ";") + "\n"
+    run = there.send(text, name="careful.csv", company=company)
+    root = link(there, company).removeprefix(there.url)
+    page = member.get(f"/console/runs/{run.id}").text
+    assert "1 table, 2 things noticed" in page
+    assert "header in row 3" in page
+    assert '<bdi class="value ">;</bdi>' in page
+    assert "Rows above the header left out" in page
+    guest = {"accept-language": "de"}
+    assert (
+        "Zeilen über der Kopfzeile weggelassen"
+        in stranger.get(f"{root}/runs/{run.id}", headers=guest).text
+    )
+    with there.services.database.begin() as c:
+        upload = uploads.add(
+            c, company.partner, company=company.id, name="careful.csv", content_type="text/csv",
+            size=len(text), valid_until=company.created_at,
+        )  # fmt: skip
+        stored = there.services.files.put_content(company.partner, company.id, [text.encode()])
+        uploads.stored(c, company.partner, upload.id, digest=stored.digest, size=stored.size)
+    columns = stranger.get(f"{root}/columns?file={upload.id}", headers=guest)
+    assert "Kopfzeile in Zeile 3" in columns.text
 
 
 def test_an_old_magic_link_has_ended(there: Site, stranger: httpx.Client) -> None:

@@ -4,7 +4,7 @@ import re
 
 import httpx
 from console_members import token
-from console_site import Site
+from console_site import Site, link
 
 from engine.model import Run, RunStatus
 from engine.store import proposals
@@ -23,7 +23,12 @@ def answered(there: Site, member: httpx.Client, run: Run, answer: str | None) ->
 def test_a_wrong_file_is_one_question_and_saying_so_ends_the_import(
     there: Site, member: httpx.Client
 ) -> None:
-    run = there.send(PRODUCTS, name="products.csv", company=there.add_company("Wrong"))
+    company = there.add_company("Wrong")
+    run = there.send(PRODUCTS, name="products.csv", company=company)
+    theirs = f"{link(there, company).removeprefix(there.url)}/runs/{run.id}"
+    german = {"accept-language": "de"}
+    asked = member.get(theirs, headers=german).text
+    assert "products.csv sieht nicht nach einer Datei für contacts aus" in asked
     page = member.get(f"/console/runs/{run.id}/review").text
     assert page.count('<fieldset class="stack" data-question>') == 1
     told = "products.csv does not look like a file of contacts: 0 of 4 planned columns found"
@@ -33,6 +38,7 @@ def test_a_wrong_file_is_one_question_and_saying_so_ends_the_import(
     assert answered(there, member, run, "another").status_code == 303
     ended = there.run(run)
     assert (ended.status, ended.error_code) == (RunStatus.FAILED, "rejected")
+    assert "Der Import wurde abgebrochen" in member.get(theirs, headers=german).text
     assert ended.error_message == f"{told}; upload another file"
 
 

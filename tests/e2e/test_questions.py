@@ -142,7 +142,7 @@ def test_a_question_about_a_value_names_the_rows_of_that_value_alone(tmp_path: P
     places = {each.target.samples[0]: each.context for each in proposal.questions}
     assert places == {
         "Closed": "first in rows 3, 5 of file.csv",
-        "Dead": "first in rows 4 of file.csv",
+        "Dead": "first in row 4 of file.csv",
     }
 
 

@@ -20,6 +20,6 @@ function tell() {
 form.addEventListener("input", (event) => {
   const radio = event.target.dataset.own && document.getElementById(event.target.dataset.own);
   if (radio && event.target.value) radio.checked = true;
-  tell();
+  if (tally) tell();
 });
 if (tally) tell();
