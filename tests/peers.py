@@ -7,10 +7,9 @@ from urllib.parse import urlsplit
 
 import httpx
 from receivers import Endpoint
-from serving import company, deployment, planned, post
+from serving import WAIT, company, deployment, planned, post
 
 ERRORS = {"severity": "error"}
-WAIT = {"Prefer": "wait=60"}
 TAKE_VALID = {"when_invalid": "take_valid"}
 
 ROWS = [

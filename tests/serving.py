@@ -34,6 +34,9 @@ fields:
 identity: [email]
 """
 
+#: A request that waits until the run ended or waits for a person.
+WAIT = {"Prefer": "wait=60"}
+
 PLAN = """
 plan: crm
 sheets:
@@ -162,4 +165,4 @@ def start(client: httpx.Client, company_id: str, content: bytes, **said: Any) ->
 def imported(client: httpx.Client, company_id: str, content: bytes, **said: Any) -> dict[str, Any]:
     """The run over the uploaded file, when it has ended or waits."""
     run = start(client, company_id, content, **said)
-    return dict(client.get(run["poll_url"], headers={"Prefer": "wait=60"}).json())
+    return dict(client.get(run["poll_url"], headers=WAIT).json())

@@ -1,5 +1,7 @@
-"""Databases, an object store and a console for the tests of this folder."""
+"""Databases, an object store, a partner's client and a console for the tests of this folder."""
 
+import httpx
+import pytest
 from console_members import member, run, stranger, there
 from databases import (
     database,
@@ -9,6 +11,7 @@ from databases import (
     postgresql,
 )
 from objects import object_store
+from serving import Deployment, planned
 
 __all__ = [
     "database",
@@ -22,3 +25,11 @@ __all__ = [
     "stranger",
     "there",
 ]
+
+
+@pytest.fixture(scope="module")
+def client(there: Deployment) -> httpx.Client:
+    """Every right of a partner whose source `crm` has a published plan, at the file's server."""
+    made = there.client()
+    planned(made)
+    return made

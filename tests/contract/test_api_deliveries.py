@@ -17,7 +17,7 @@ from buckets import Bucket
 from objects import KEY
 from objects import SECRET as STORE_SECRET
 from receivers import SECRET, Answer, Endpoint, http_endpoint, tcp_door
-from serving import Deployment, company, deployment, planned, post
+from serving import Deployment, company, deployment, post
 from stored import fill
 
 from engine.ids import Kind, new_id
@@ -77,13 +77,6 @@ def there(
         outbound_cidrs="127.0.0.0/8,::1/128", outbound_ports=",".join(map(str, ports)),
     ) as running:  # fmt: skip
         yield running
-
-
-@pytest.fixture(scope="module")
-def client(there: Deployment) -> httpx.Client:
-    made = there.client()
-    planned(made)
-    return made
 
 
 @pytest.fixture

@@ -26,13 +26,6 @@ def there(tmp_path_factory, object_store):
         yield running
 
 
-@pytest.fixture(scope="module")
-def client(there: Deployment) -> httpx.Client:
-    made = there.client()
-    planned(made)
-    return made
-
-
 @pytest.fixture
 def home(client) -> str:
     return company(client)["id"]

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from serving import Deployment, company, deployment, planned, post, running
+from serving import company, deployment, post, running
 
 ME = "/v1/me"
 
@@ -14,13 +14,6 @@ ME = "/v1/me"
 def there(tmp_path_factory):
     with deployment(tmp_path_factory.mktemp("data"), worker=False) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def client(there: Deployment) -> httpx.Client:
-    made = there.client()
-    planned(made)
-    return made
 
 
 def test_the_same_request_again_gives_the_same_bytes(client):

@@ -28,13 +28,6 @@ def there(tmp_path_factory):
         yield made
 
 
-@pytest.fixture(scope="module")
-def client(there: Deployment) -> httpx.Client:
-    made = there.client()
-    planned(made)
-    return made
-
-
 def get(there: Deployment, path: str = ME, **headers: str) -> httpx.Response:
     return httpx.get(there.url + path, headers=headers, trust_env=False)
 

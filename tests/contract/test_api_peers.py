@@ -14,7 +14,6 @@ from peers import (
     ROWS,
     SEMICOLONS,
     TAKE_VALID,
-    WAIT,
     ask,
     importing,
     imports,
@@ -23,7 +22,7 @@ from peers import (
     stored,
     three,
 )
-from serving import company, post
+from serving import WAIT, company, post
 
 GUIDE = (Path(__file__).parents[2] / "api" / "README.md").read_text()
 

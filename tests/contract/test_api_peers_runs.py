@@ -7,7 +7,6 @@ from peers import (
     ROWS,
     SEMICOLONS,
     TAKE_VALID,
-    WAIT,
     ask,
     importing,
     imports,
@@ -16,7 +15,7 @@ from peers import (
     three,
 )
 from receivers import SECRET, http_endpoint
-from serving import company, post, uploaded
+from serving import WAIT, company, post, uploaded
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import httpx
 import polars
 import pytest
 from databases import fresh_url
-from serving import Deployment, company, deployment, planned, post
+from serving import Deployment, company, deployment, post
 from stored import fill
 
 from engine.desk import Desk
@@ -34,13 +34,6 @@ def there(
     url = fresh_url(request, "postgresql", folder)
     with deployment(folder, database_url=url, poll_seconds=0.05) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def client(there: Deployment) -> httpx.Client:
-    made = there.client()
-    planned(made)
-    return made
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 import httpx
 import pytest
-from serving import company, deployment, planned, post, uploaded
+from serving import WAIT, company, deployment, planned, post, uploaded
 
 #: In the one encoding the names are Slovak, in the other they are no words.
 ROWS = "\n".join(f"Ann,ann{n}@x.example,{n}" for n in range(40))
 SLOVAK = f"Name,Email,Age\n{ROWS}\nTomáš Košice,t@x.example,41\n".encode("iso8859-2")
-WAIT = {"Prefer": "wait=60"}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from serving import Deployment, company, deployment, imported, planned, post, uploaded
+from serving import WAIT, company, deployment, imported, planned, post, uploaded
 
 from api.magic import opened
 from engine.ids import utcnow
@@ -13,20 +13,12 @@ from engine.ids import utcnow
 DRIFTED = b"Name,E-mail address,Age\nAnn,ann@x.example,3\nBob,notmail,4\nCy,cy@x.example,forty\n"
 GOOD = b"Name,Email,Age\nAnn,ann@x.example,3\nBob,bob@x.example,4\n"
 VALID = "name,email,age\r\nAnn,ann@x.example,3\r\n"
-WAIT = {"Prefer": "wait=60"}
 
 
 @pytest.fixture(scope="module")
 def there(tmp_path_factory):
     with deployment(tmp_path_factory.mktemp("data")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def client(there: Deployment) -> httpx.Client:
-    made = there.client()
-    planned(made)
-    return made
 
 
 @pytest.fixture(scope="module")

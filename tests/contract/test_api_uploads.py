@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
 import pytest
-from serving import Deployment, company, deployment, planned, post
+from serving import company, deployment, planned, post
 
 from engine import signatures
 from engine.ids import utcnow
@@ -31,13 +31,6 @@ NAMES = [
 def there(tmp_path_factory):
     with deployment(tmp_path_factory.mktemp("data"), worker=False) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def client(there: Deployment) -> httpx.Client:
-    made = there.client()
-    planned(made)
-    return made
 
 
 @pytest.fixture(scope="module")
