@@ -7,13 +7,15 @@ from typing import Any
 
 #: How deep an envelope may be, and fewest members that are records by key.
 DEEPEST, FEWEST = 4, 3
+#: What records are called beside other lists, such as those they refer to.
+_NAMES = ("data", "items", "records", "results", "rows")
 
 
 class Number(str):
     """A number's text as it stands in the file."""
 
 
-_NEXT = re.compile(r"[^ \t\r\n]|\Z")
+_NEXT = re.compile(r"[^ \t\r\n,]|\Z")
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
 
 
@@ -23,9 +25,9 @@ def loads(text: str) -> Any:
 
 
 def loads_all(text: str) -> Any:
-    """Parse one document, or a list of all where several stand one after another."""
+    """Parse one document, or a list of all where several stand one after another, with commas or not."""
     found: list[Any] = []
-    at, end = 0, len(text.rstrip())
+    at, end = 0, len(text.rstrip(" \t\r\n,"))
     while at < end or not found:
         value, at = _DECODER.raw_decode(text, _start(text, at))
         found.append(value)
@@ -43,12 +45,14 @@ def records_of(document: Any) -> list[Any] | None:
         return document if isinstance(document, list) else None
     level: list[dict[str, Any]] = [document]
     for _ in range(DEEPEST):
-        values = [*chain.from_iterable(each.values() for each in level)]
-        lists = [each for each in values if _all(each, dict)]
-        found: list[list[Any]] = lists or [_by_column(each) or _by_key(each) for each in level]
+        members = [*chain.from_iterable(each.items() for each in level)]
+        lists = [(name, each) for name, each in members if _all(each, dict)]
+        lists = [each for each in lists if each[0] in _NAMES] or lists
+        found: list[list[Any]] = [each for _, each in lists]
+        found = found or [_by_column(each) or _by_key(each) for each in level]
         if any(found):
             return max(found, key=len)
-        level = [each for each in values if isinstance(each, dict)]
+        level = [each for _, each in members if isinstance(each, dict)]
     return [document]
 
 
@@ -65,7 +69,9 @@ def _by_column(value: dict[str, Any]) -> list[Any]:
         names = next(
             (each for each in lists.values() if _all(each, str) and {len(each)} == wide), None
         )
-        return [dict(zip(names, each, strict=True)) for each in rows] if names else []
+        if names is None:
+            return rows if len(wide) == 1 < len(rows) else []
+        return [dict(zip(names, each, strict=True)) for each in rows]
     plain = not any(isinstance(cell, (dict, list)) for each in lists.values() for cell in each)
     if (
         len(lists) < 2

@@ -140,9 +140,16 @@ def _json(head: bytes) -> Format | None:
         return None
     first, _, rest = text.partition("\n")
     if first.startswith("{"):
-        try:
-            json.loads(first)
-        except ValueError:
+        if not _parses(first):
             return Format.JSON if re.match(r'\{\s*("|\})', text) else None
         return Format.NDJSON if rest.lstrip().startswith("{") else Format.JSON
-    return Format.JSON if re.match(r"\[\s*[\[{\]]", text) else None
+    nested = re.match(r"\[\s*[\[{\]]", text) or (rest.startswith("[") and _parses(first))
+    return Format.JSON if nested else None
+
+
+def _parses(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

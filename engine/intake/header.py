@@ -3,18 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 
 from engine.intake.cells import Cells, is_code, shape, trim
-from engine.intake.names import columns_of
+from engine.intake.joined import YEAR, column_kind, depth, merged_above
 from plans.plan import Read
 
 _PLAIN = re.compile(r"-?\d+(?:\.\d+)?")
-_YEAR = re.compile(r"(?:19|20)\d\d")
-#: How far down a table may begin, and how many rows its header may have.
-TOP, DEEPEST = 200, 4
-#: Longest title of a group of columns.
-TITLE = 40
+#: How far down a table may begin.
+TOP = 200
 #: Pairs of names and values above a table that is as narrow as they are.
 PAIRS = 15
 
@@ -40,9 +36,9 @@ def locate(rows: Sequence[Cells], width: int, read: Read) -> tuple[tuple[int, ..
     if not present:
         top = _first_data(rows, top, width)
         return (), top if read.first_row is None else read.first_row - 1, sure
-    bottom = top + (read.header_rows or _depth(rows, top, width))
+    bottom = top + (read.header_rows or depth(rows, top, width))
     if read.header_row is None and read.header_rows is None:
-        top = _merged_above(rows, top, bottom, width)
+        top = merged_above(rows, top, bottom, width)
     header = tuple(range(top, min(bottom, len(rows))))
     return header, bottom if read.first_row is None else read.first_row - 1, sure
 
@@ -118,7 +114,7 @@ def _names_typed(
         return False
     body = [cells for cells in rows[at + 1 : at + 50] if len(cells) == width]
     before = [cells for cells in other_than if len(cells) == width and any(trim(cells))]
-    kinds = ((_column_kind(body, column), _column_kind(before, column)) for column in range(width))
+    kinds = ((column_kind(body, column), column_kind(before, column)) for column in range(width))
     return any(kind in ("n", "d", "o") and kind != was for kind, was in kinds)
 
 
@@ -174,73 +170,8 @@ def _typed_vote(name: str, shape: str, usual: str, column: Sequence[str]) -> flo
     if shape == "o" and is_code(name) and not any(map(is_code, column)):
         return 0.5
     # A year above numbers that are no years is a name.
-    years = [bool(_YEAR.fullmatch(each.strip())) for each in column if each.strip()]
-    return 0.5 if _YEAR.fullmatch(name) and sum(years) < 0.5 * len(years) else -1.5
-
-
-def _depth(rows: Sequence[Cells], top: int, width: int) -> int:
-    """Rows of the header: further ones hold text where the columns hold numbers or dates."""
-    depth = 2 if _named_below(rows, top, width) else 1
-    while depth < DEEPEST and top + depth + 2 < len(rows):
-        row = rows[top + depth]
-        if is_units(rows, top + depth, width):
-            break
-        # Below the deepest header there are only rows, where the sample is that long.
-        start = top + DEEPEST if len(rows) >= top + DEEPEST + 2 else top + depth + 1
-        body = [cells for cells in rows[start : top + 200] if len(cells) == width]
-        typed = [at for at in range(width) if _column_kind(body, at) in ("n", "d", "o")]
-        shapes = [_name_shape(row, at, body) for at in typed]
-        if any(kind in ("n", "d", "o") for kind in shapes) or not any(trim(row)):
-            break
-        # Where every column is typed a text is no value, and one is enough.
-        enough = 1 if len(typed) == width == len(row) > 1 else max(2, 0.6 * len(typed))
-        if shapes.count("t") < enough:
-            break
-        depth += 1
-    return depth
-
-
-def _named_below(rows: Sequence[Cells], top: int, width: int) -> bool:
-    """Whether the row below names the columns under merged titles: names that repeat, or that leave
-    blank what is named already and holds a value in every row.
-    """
-    if top + 2 >= len(rows) or len(rows[top + 1]) != width:
-        return False
-    head, below = [*rows[top], *[""] * width][:width], rows[top + 1]
-    if _groups(head, below, width) and len({*below}) < width:
-        return True
-    merged = {at for at in range(1, width) if not head[at].strip()}
-    under = merged | {at - 1 for at in merged}
-    body = [cells for cells in rows[top + 2 : top + 50] if len(cells) == width]
-    keys = {at for at in range(width) if all(cells[at].strip() for cells in body)}
-    texts = all(shape(cell) in ("", "t") for cell in below)
-    blank = {at for at in range(width) if not below[at].strip()}
-    return (
-        bool(merged and body and texts and head[0].strip() and blank & keys) and not blank & under
-    )
-
-
-def _name_shape(row: Cells, at: int, body: Sequence[Cells]) -> str:
-    """The shape of a cell; a code above no codes is a name."""
-    cell = row[at].strip() if at < len(row) else ""
-    alike = any(is_code(cells[at].strip()) for cells in body)
-    return "t" if is_code(cell) and not alike else shape(cell)
-
-
-def is_units(rows: Sequence[Cells], first: int, width: int) -> bool:
-    """A row such as `(EUR), [kg], %` between the header and the numbers it describes."""
-    if first + 1 >= len(rows) or width < 2:
-        return False
-    cells = [cell.strip() for cell in rows[first] if cell.strip()]
-    bracketed = sum(bool(re.fullmatch(r"[(\[].{1,12}[)\]]|%|[$€£]", cell)) for cell in cells)
-    return bool(cells) and bracketed == len(cells)
-
-
-def _column_kind(rows: Sequence[Cells], at: int) -> str:
-    """The shape nearly all cells of a column have, "" when there is none."""
-    kinds = Counter(kind for kind in (shape(cells[at]) for cells in rows) if kind)
-    usual = max(kinds, key=lambda kind: kinds[kind], default="")
-    return usual if kinds[usual] >= 0.8 * kinds.total() else ""
+    years = [bool(YEAR.fullmatch(each.strip())) for each in column if each.strip()]
+    return 0.5 if YEAR.fullmatch(name) and sum(years) < 0.5 * len(years) else -1.5
 
 
 def _first_data(rows: Sequence[Cells], top: int, width: int) -> int:
@@ -267,40 +198,3 @@ def _names_above(rows: Sequence[Cells], top: int, width: int) -> int | None:
             wide = abs(len(rows[at]) - len(rows[top])) <= 1 and len(names) >= 3
             return at if wide and len(set(names)) == len(names) else None
     return None
-
-
-def _merged_above(rows: Sequence[Cells], top: int, bottom: int, width: int) -> int:
-    """Also take rows above that group the names, or name what is empty or twofold without them."""
-    while top > 0 and (
-        _groups(rows[top - 1], rows[top], width) or _completes(rows, top, bottom, width)
-    ):
-        top -= 1
-    return top
-
-
-def _groups(above: Cells, names: Cells, width: int) -> bool:
-    """Whether titles stand over two or more names each, and not one over all."""
-    starts = [at for at, cell in enumerate(above) if cell.strip()]
-    spans = [end - start for start, end in pairwise([*starts, width])]
-    # The last of several groups may have one column.
-    narrow = min(spans[:-1] if len(spans) > 2 else spans, default=0) < 2
-    if len(above) != width or len(names) < width or narrow or starts == [0]:
-        return False
-    titled = all(shape(above[at]) == "t" and len(above[at]) <= TITLE for at in starts)
-    return titled and all(shape(name) == "t" for name in names[starts[0] : width])
-
-
-def _completes(rows: Sequence[Cells], top: int, bottom: int, width: int) -> bool:
-    """Whether the row above names what is empty or twofold in the header alone."""
-    above = trim(rows[top - 1])
-    if len(_filled(above)) < 2 or len(above) > width:
-        return False
-    if any(shape(cell) in ("n", "d", "o") and not _YEAR.fullmatch(cell) for cell in above):
-        return False
-    now = columns_of(rows[top:bottom], width)
-    return _unnamed(columns_of(rows[top - 1 : bottom], width)) < _unnamed(now)
-
-
-def _unnamed(columns: Sequence[str]) -> int:
-    names = [name for name in columns if name.strip()]
-    return len(columns) - len(set(names))

@@ -22,7 +22,8 @@ SAMPLE, LINES, FEWEST = 1 << 16, 1_000, 3
 #: Share of the lines that has to agree below a rule; how sure rules, and borders alone, make it.
 AGREE, RULED, FRAMED = 0.75, 0.95, 0.85
 #: What tells cells apart in a drawing, what only rules, and where rules cross.
-_MARKS = "|\u2502\u2503\u2551"
+_BOX = "\u2502\u2503\u2551\u2506\u250a"
+_MARKS = "|" + _BOX
 _RULE = re.compile(r"[-+=|:\s\u2500-\u257f]*[-=\u2500\u2501\u2550]{2}[-+=|:\s\u2500-\u257f]*")
 _CROSSING = re.compile(r"[+|\u2502\u2503\u2551\u253c-\u254b\u256a-\u256c]")
 #: Rules below the names of aligned columns, one for each.
@@ -96,9 +97,9 @@ def _drawn(lines: Sequence[str]) -> Layout | None:
     rows = [line for line in rows if not _RULE.fullmatch(line)]
     if len(rows) < 2 or len(rows) + len(rules) < 0.5 * len(lines):
         return None
-    mark = max(_MARKS, key="".join(rows).count)
-    framed = sum(line[0] == mark == line[-1] for line in rows) >= 0.9 * len(rows)
-    cut = partial(_between, mark=mark, framed=framed)
+    marks = "|" if max(_MARKS, key="".join(rows).count) == "|" else _BOX
+    framed = sum(line[0] in marks and line[-1] in marks for line in rows) >= 0.9 * len(rows)
+    cut = partial(_between, marks=marks, framed=framed)
     widths = Counter(len(cut(line) or ()) for line in rows)
     width, agree = widths.most_common(1)[0]
     if agree < AGREE * len(rows):
@@ -112,13 +113,13 @@ def _drawn(lines: Sequence[str]) -> Layout | None:
     return None
 
 
-def _between(text: str, *, mark: str, framed: bool) -> list[str] | None:
+def _between(text: str, *, marks: str, framed: bool) -> list[str] | None:
     """The cells between verticals; `\\|` is part of one."""
     text = text.strip()
-    if mark not in text or (framed and not (text[0] == mark == text[-1] and len(text) > 1)):
+    parts = re.split(rf"(?<!\\)[{marks}]", text)
+    if len(parts) == 1 or (framed and (len(parts) < 3 or parts[0] or parts[-1])):
         return None
-    parts = re.split(rf"(?<!\\){re.escape(mark)}", text[1:-1] if framed else text)
-    return [part.strip().replace("\\" + mark, mark) for part in parts]
+    return [part.strip().replace("\\|", "|") for part in (parts[1:-1] if framed else parts)]
 
 
 def _headed(lines: Sequence[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 
 from engine.intake.cells import Cells, shape, trim
 from engine.intake.source import ReadCode, ReadNote, told
@@ -15,7 +15,7 @@ def columns_of(header: Sequence[Cells], width: int) -> tuple[str, ...]:
     if not header:
         return ("",) * width
     filled = [
-        _fill(row, width) if at < len(header) - 1 else _pad(row, width)
+        spread(row, width) if at < len(header) - 1 else _pad(row, width)
         for at, row in enumerate(header)
     ]
     if len(filled) == 1:
@@ -59,12 +59,13 @@ def _pad(row: Cells, width: int) -> list[str]:
     return [*row[:width], *[""] * (width - len(row))]
 
 
-def _fill(row: Cells, width: int) -> list[str]:
-    out, last = [], ""
-    for cell in _pad(row, width):
-        last = cell if cell.strip() else last
-        out.append(last)
-    return out
+def spread(row: Cells, width: int) -> list[str]:
+    """Merged titles repeated over the columns they span, unless the row repeats them itself."""
+    cells = _pad(row, width)
+    if any(cell.strip() and cell == after for cell, after in pairwise(cells)):
+        return cells
+    found = accumulate(cells, lambda last, cell: cell if cell.strip() else last, initial="")
+    return [*found][1:]
 
 
 def notes_of(header: tuple[int, ...], columns: tuple[str, ...]) -> list[ReadNote]:

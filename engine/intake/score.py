@@ -48,7 +48,7 @@ def score(text: str, dialect: Dialect) -> float:
     records = filled(text, dialect)
     if not records:
         return 0.0
-    width = usual_width([len(each.cells) for each in records])
+    width = _width([len(each.cells) for each in records])
     rows = [each.cells for each in records if len(each.cells) == width]
     prior = PRIORS.get(dialect.delimiter, 0.9)
     if width == 1:
@@ -77,6 +77,14 @@ def filled(text: str, dialect: Dialect) -> list[Record]:
     return [each for each in records if any(cell.strip() for cell in each.cells)]
 
 
+def _width(widths: Sequence[int]) -> int:
+    """The usual width, or that of several wide records among lines of one cell."""
+    usual, wide = usual_width(widths), [width for width in widths if width >= WIDE]
+    if usual > 1 or len(wide) < max(3, 0.35 * len(widths)):
+        return usual
+    return wide[0] if len(set(wide)) == 1 else usual
+
+
 def usual_width(widths: Sequence[int]) -> int:
     """The commonest number of cells; of several common ones the largest."""
     counts = Counter(widths)
@@ -85,12 +93,14 @@ def usual_width(widths: Sequence[int]) -> int:
 
 
 def _around(records: Sequence[Record], width: int) -> int:
-    """Records of another width at both ends, up to a third of a sample that is not tiny."""
+    """Records of another width at both ends, up to a third of a sample that is not tiny, or half of
+    it around a wide table.
+    """
     if len(records) < TINY:
         return 0
     above = next((at for at, each in enumerate(records) if len(each.cells) == width), 0)
     below = next((at for at, each in enumerate(reversed(records)) if len(each.cells) == width), 0)
-    return min(above + below, len(records) // 3)
+    return min(above + below, len(records) // (2 if width >= WIDE else 3))
 
 
 def _unbroken(records: Sequence[Record], dialect: Dialect) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engine.intake import header as headers
+from engine.intake import joined
 from engine.intake import names as naming
 from engine.intake.cells import Cells, shape, trim
 from engine.intake.source import Choice, ReadCode, ReadNote
@@ -52,13 +53,11 @@ def find(rows: Sequence[Cells], read: Read, *, above: int = 0) -> Region:
         notes.append(
             ReadNote(code=ReadCode.PREAMBLE, message=message, count=preamble, row=above + 1)
         )
-    if header and read.first_row is None and headers.is_units(rows, first, width):
+    if header and read.first_row is None and joined.is_units(rows, first, width):
         notes.append(
             ReadNote(code=ReadCode.UNITS_ROW, message="a row of units", row=above + first + 1)
         )
         first += 1
-    if header and _open_ended(rows[header[-1]], rows[first:], width):
-        width -= 1
     names = [naming.fitted(rows[at], rows[first:], width) for at in header]
     width = max([width, *map(len, names)])
     columns = naming.columns_of(names, width)
@@ -93,13 +92,6 @@ def _uncommented(rows: Sequence[Cells]) -> Sequence[Cells]:
     if len(rows[count - 1]) == len(rows[count]):
         count -= 1
     return [*([""] for _ in range(count)), *rows[count:]]
-
-
-def _open_ended(names: Cells, body: Sequence[Cells], width: int) -> bool:
-    """Whether each row ends with a delimiter that the names do without."""
-    full = [cells for cells in body if len(cells) == width]
-    last = any(cells[-1].strip() for cells in full)
-    return len(names) == width - 1 > 1 and len(full) > 0.5 * len(body) and not last
 
 
 def narrowed(region: Region, rows: Sequence[Cells]) -> Region:
@@ -176,7 +168,7 @@ def _width(rows: Sequence[Cells]) -> int:
     body = [len(cells) for cells in rows if any(cell.strip() for cell in cells)]
     body = body[len(body) // 4 :] if len(body) > 8 else body
     wide = [width for width in body if width > 1]
-    counts = Counter(wide if len(wide) >= 0.4 * len(body) else body)
+    counts = Counter(wide if len(wide) >= 0.35 * len(body) else body)
     if not counts:
         return max((len(cells) for cells in rows), default=0)
     most = max(counts.values())

@@ -20,6 +20,8 @@ from engine.intake.source import Choice, Format, ReadCode, ReadNote, Staged, tol
 
 #: Excel keeps 15 digits; longer integers were rounded before they came here.
 _EXACT = 10**15
+#: Rows in which titles of groups are looked for.
+TOP = 50
 Area = tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -58,6 +60,7 @@ class _Sheet:
     rows: Iterator[Sequence[Any]]
     notes: Sequence[ReadNote] = ()
     errors: dict[tuple[int, int], str] = field(default_factory=dict)
+    titles: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  #: row: columns
 
 
 def _stage_all(sheets: Iterator[_Sheet], reading: Reading) -> Iterator[Staged]:
@@ -93,8 +96,24 @@ def _with_calamine(
         if sheet.height == 0:
             continue
         hidden = kinds[name].visible != calamine.SheetVisibleEnum.Visible
-        notes = _notes(name, fact, sheet.merged_cell_ranges or [], hidden=hidden)
-        yield _Sheet(name=name, rows=sheet.iter_rows(), notes=notes, errors=fact.errors)
+        merged = sheet.merged_cell_ranges or []
+        notes = _notes(name, fact, merged, hidden=hidden)
+        yield _Sheet(
+            name=name,
+            rows=sheet.iter_rows(),
+            notes=notes,
+            errors=fact.errors,
+            titles=_titles(merged),
+        )
+
+
+def _titles(merged: Sequence[Area]) -> dict[int, list[tuple[int, int]]]:
+    """Where the top rows have several cells merged sideways: titles of groups of columns."""
+    rows = defaultdict[int, list[tuple[int, int]]](list)
+    for (row, start), (last, end) in merged:
+        if row == last < TOP and start < end:
+            rows[row].append((start, end))
+    return {row: areas for row, areas in rows.items() if len(areas) > 1}
 
 
 def _with_openpyxl(reading: Reading) -> Iterator[_Sheet]:
@@ -151,7 +170,9 @@ def _wanted(names: Sequence[str], reading: Reading) -> Sequence[str]:
 
 
 def _records(sheet: _Sheet) -> Iterator[Record]:
-    """Rows as Excel numbers them. Error cells get the text that calamine leaves out."""
+    """Rows as Excel numbers them. Error cells get the text that calamine leaves out; titles of
+    groups stand in each of their columns.
+    """
     errors = defaultdict[int, dict[int, str]](dict)
     for (row, column), text in sheet.errors.items():
         errors[row][column] = text
@@ -160,6 +181,8 @@ def _records(sheet: _Sheet) -> Iterator[Record]:
         for column, text in errors.get(row, {}).items():
             if column < len(cells) and not cells[column]:
                 cells[column] = text
+        for start, end in sheet.titles.get(row, ()):
+            cells[start : end + 1] = cells[start : start + 1] * (end + 1 - start)
         yield Record(row + 1, row + 1, cells, "")
 
 

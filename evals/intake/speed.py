@@ -29,7 +29,11 @@ def measure(work: Path) -> tuple[float, float]:
 def _measure(path: Path, work: Path) -> tuple[float, float]:
     spent = [0.0]
     started = time.process_time()
-    with _timed(delimited.encoding, "detect", spent), _timed(delimited.dialect, "detect", spent):
+    with (
+        _timed(delimited.encoding, "detect", spent),
+        _timed(delimited.dialect, "detect", spent),
+        _timed(delimited.layout, "find", spent),
+    ):
         stage(path, name=path.name, folder=work, read=Read(), limits=IntakeLimits())
     return spent[0], time.process_time() - started
 

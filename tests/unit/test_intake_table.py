@@ -44,6 +44,14 @@ CASES = {
         "Id,Name,Billing,,Shipping,\n,,City,Street,City,Street\n"
         + "1,Jo,Bonn,Weg 1,Ulm,Am Tor\n2,Mi,Ulm,Gasse,Ulm,Gasse\n", (1, 2), 3,
     ),
+    "a title over the middle": (",,Report,,\na,b,c,d,e\nx,1,2,3,4\ny,1,2,3,4\n", (2,), 3),
+    "pairs of blanks between": (
+        "Customer,,Acme,\nPeriod,,October,\nname,age,day,town\n" + ROWS.replace("\n", ",x\n"),
+        (3,),
+        4,
+    ),
+    "types below names": ("name,age,day\nvarchar,int32,date\n" + ROWS, (1,), 3),
+    "names of types": ("from,to\ntext,varchar\nint,bigint\nstr,text\n", (1,), 2),
     "pairs right above": ("Company,ACME,,\nname,age,day,town\n" + ROWS.replace("\n", ",x\n"), (2,), 3),
     "a first row without a key": ("id,,age,town\n,Jo,30,Ulm\n1102,Mi,26,Rom\n1103,Zo,27,Bonn\n", (1,), 2),
     "merged groups": (
@@ -116,8 +124,8 @@ def test_row_names_may_lack_their_name_as_r_writes_them() -> None:
     assert find(text).columns == ("", "mpg", "cyl")
 
 
-def test_the_delimiter_at_the_end_of_each_line_is_no_column_without_a_name() -> None:
-    assert find("id,town\n1,Bonn,\n2,Rom,\n3,Ulm,\n").columns == ("id", "town")
+def test_the_delimiter_at_the_end_of_each_line_is_no_unnamed_first_column() -> None:
+    assert find("id,town\n1,Bonn,\n2,Rom,\n3,Ulm,\n").columns == ("id", "town", "")
 
 
 def test_a_second_table_of_another_width_ends_the_first() -> None:
