@@ -91,6 +91,7 @@ def _unlike(sheet: SheetPlan, source: Source, binding: Binding) -> list[Drift]:
     there = len(fields) - len(missing)
     if len(fields) < TELLING or there >= LIKE * len(fields):
         return []
+    place = f", sheet {source.sheet}," if source.sheet else ""
     return [
         Drift(
             code=DriftCode.UNLIKE,
@@ -98,7 +99,7 @@ def _unlike(sheet: SheetPlan, source: Source, binding: Binding) -> list[Drift]:
             expected=_listed(missing),
             found=_listed(source.columns),
             count=source.read,
-            message=f"{source.file} does not look like a file of {sheet.name}: "
+            message=f"{source.file}{place} does not look like a file of {sheet.name}: "
             f"{there} of {len(fields)} planned columns found",
         )
     ]

@@ -26,6 +26,7 @@ from api.console.shown import Names, headers_of, question_row, repair_row, run_r
 from api.downloads import download
 from api.quotas import run_allowed
 from engine.binding.score import chosen
+from engine.drift import DriftCode
 from engine.errors import CompileError, NotFound, SourceError
 from engine.files import content_key
 from engine.model import FailureCode, Run, Upload, Width
@@ -234,6 +235,7 @@ def _table(
     staged, profile = seen.tables.staged[number], seen.tables.profiles[number]
     headers = [each or f"{at + 1}" for at, each in enumerate(staged.source.columns)]
     binding = wanted.bound.binding if wanted else None
+    drifts = wanted.drifts if wanted else ()
     fields: tuple[PreviewField, ...] = ()
     if binding is not None:
         template = version.template(version.plan.sheet(binding.sheet).template)
@@ -264,4 +266,5 @@ def _table(
         rows=seen.rows[number],
         unused=tuple(headers[at] for at in binding.extra) if binding else (),
         reading=reading_row(staged.source),
+        unlike=next((each.message for each in drifts if each.code is DriftCode.UNLIKE), ""),
     )

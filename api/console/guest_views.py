@@ -65,6 +65,7 @@ class PreviewTable:
     rows: tuple[tuple[str, ...], ...]
     unused: tuple[str, ...]
     reading: ReadingRow
+    unlike: str = ""  #: why it is perhaps the wrong file
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -253,11 +253,12 @@ def _mapped(
     case: Case, name: str, kind: RepairKind, values: dict[str, str], why: str, confidence: float
 ) -> Repair:
     shown = ", ".join(f"{old!r} → {new!r}" for old, new in list(values.items())[:4])
+    s = "s" if len(values) > 1 else ""
     return case.repair(
         name,
         kind,
         MapValues(sheet=case.sheet.name, field=case.field.name, values=values),
-        summary=f"Map {len(values)} value{'s' if len(values) > 1 else ''} of {case.field.name}: {shown}",
+        summary=f"Map {len(values)} value{s} of {case.field.name}: {shown}",
         evidence=why,
         confidence=confidence,
     )

@@ -29,6 +29,8 @@ def test_a_wrong_file_is_one_question_and_saying_so_ends_the_import(
     german = {"accept-language": "de"}
     asked = member.get(theirs, headers=german).text
     assert "products.csv sieht nicht nach einer Datei für contacts aus" in asked
+    columns = f"{link(there, company).removeprefix(there.url)}/columns?file={run.uploads[0]}"
+    assert "Ist das die richtige Datei?" in member.get(columns, headers=german).text
     page = member.get(f"/console/runs/{run.id}/review").text
     assert page.count('<fieldset class="stack" data-question>') == 1
     told = "products.csv does not look like a file of contacts: 0 of 4 planned columns found"
