@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from console_mapping import MAPPING
 from console_samples import (
     CELLS,
     COMPANY,
@@ -12,7 +13,6 @@ from console_samples import (
     FILES,
     GROUPS,
     HEAL,
-    MAPPING,
     MOMENTS,
     NOW,
     PLAN,

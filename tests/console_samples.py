@@ -9,15 +9,11 @@ from api.console.account_views import (
 )
 from api.console.views import (
     CellRow,
-    ColumnRow,
     CompanyRow,
     DriftRow,
     ExchangeRow,
-    FieldRow,
     FileCounts,
     GroupRow,
-    MappingPage,
-    MappingSheet,
     Moment,
     OptionRow,
     QuestionRow,
@@ -360,53 +356,3 @@ CELLS = tuple(
         (209, None, None, "broken_row", "has 3 cells where 14 are expected", "Zürich;\"Meier;x"),
     )
 )  # fmt: skip
-MAPPING = MappingPage(
-    run=WAITING,
-    can_edit=True,
-    sheets=(
-        MappingSheet(
-            sheet="contacts",
-            file="contacts-2026-11.csv",
-            fields=(
-                FieldRow(
-                    field="email",
-                    title="E-mail",
-                    type="email",
-                    required=True,
-                    columns=(2,),
-                    by="values",
-                    score=0.99,
-                    evidence="98.7 % of the values are e-mail addresses.",
-                    runner_up="Website (0 %)",
-                ),
-                FieldRow(
-                    field="last_name",
-                    title="Last name",
-                    type="string",
-                    required=True,
-                    columns=(1,),
-                    by="exact",
-                    score=1.0,
-                    evidence="The header is “Last Name”.",
-                    runner_up=None,
-                ),
-                FieldRow(
-                    field="phone",
-                    title="Phone",
-                    type="phone",
-                    required=False,
-                    columns=(),
-                    by="",
-                    score=0.0,
-                    evidence="No column fits.",
-                    runner_up=None,
-                ),
-            ),
-            columns=(
-                ColumnRow(index=0, header="First Name", used_by=()),
-                ColumnRow(index=1, header="Last Name", used_by=("last_name",)),
-                ColumnRow(index=2, header="E-Mail-Adresse", used_by=("email",)),
-            ),
-        ),
-    ),
-)

@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from console_members import member, run, stranger, there
 from databases import (
     database,
@@ -11,6 +12,7 @@ from databases import (
     postgresql,
 )
 from objects import object_store
+from records import World, settle
 from serving import Deployment, planned
 
 __all__ = [
@@ -33,3 +35,10 @@ def client(there: Deployment) -> httpx.Client:
     made = there.client()
     planned(made)
     return made
+
+
+@pytest.fixture
+def world(database: sa.Engine) -> World:
+    """A partner with a source, a plan and a company in each kind of database."""
+    with database.begin() as c:
+        return settle(c)

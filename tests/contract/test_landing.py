@@ -21,12 +21,6 @@ from engine.store.database import open_database
 from engine.work import Work
 
 
-@pytest.fixture
-def world(database: sa.Engine) -> World:
-    with database.begin() as c:
-        return settle(c)
-
-
 def running(database: sa.Engine, world: World) -> Run:
     with database.begin() as c:
         run = start(c, world)

@@ -11,12 +11,6 @@ from engine.policy import Policy
 from engine.store import events, line, runs
 
 
-@pytest.fixture
-def world(database: sa.Engine) -> World:
-    with database.begin() as c:
-        return settle(c)
-
-
 def put(c: sa.Connection, world: World, status: RunStatus) -> Run:
     """A run in that state, on the shortest way there."""
     run = start(c, world)
