@@ -11,7 +11,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from engine.binding import LEAST, Pass
+from engine.binding import SURE
 from engine.binding.pairs import FEATURES
 from engine.binding.score import NEAR, Model, Near, embedded, shipped
 from engine.binding.vectors import installed, near
@@ -91,6 +91,8 @@ def _given(folders: Sequence[Path], found: Sequence[Task], *, model: Model) -> i
     told = guesses(found, lambda _: model)
     say(_score(told, title=f"shipped weights, {date.today()}"))
     happened = [event for folder in folders for event in drift.events(folder)]
+    if not happened and (happened := drift.events(OPEN)):
+        say("no drift events there: drift is of the open ones, which the shipped weights have seen")
     remapped = float("nan")
     if happened:
         known = drift.merged([drift.confirmed(folder) for folder in (OPEN, *folders)])
@@ -165,7 +167,7 @@ def _recorded(found: Sequence[Task]) -> None:
 def _with_model(name: str, told: Sequence[Guess], spent: live.Spent) -> None:
     say(_score(told, title=f"with {name}"))
     say(", ".join(f"{key} {value}" for key, value in asdict(spent).items()))
-    applied = [each for each in told if each.by_model and each.sure >= LEAST[Pass.FUZZY]]
+    applied = [each for each in told if each.by_model and each.sure >= SURE]
     say(f"wrong_auto_applied={sum(not each.right for each in applied)}")
 
 

@@ -14,6 +14,8 @@ BY_HAND = {"fits": 1.0, "misfits": -4.0}
 #: Share of the fields that is left when some are taken away, in percent, and what such a task weighs:
 #: real files have many columns without a field, the open tasks have few.
 LEFT, THINNED = (67, 50, 50, 33), 0.15
+#: How strongly weights are held back: what tells much in these suites must not tell too much in others.
+HELD, HELD_FINAL = 4.0, 0.1
 #: So many of a column's best fields teach the second model: the first is not always the right one.
 TOP = 3
 
@@ -35,13 +37,13 @@ def fit(samples: Sequence[Sample], *, near: Near | None = None) -> Model:
     ]
     true = [sample.truth[list(sample.counted)].ravel() for sample in samples]
     weight = [np.full(len(each), sample.weight) for each, sample in zip(true, samples, strict=True)]
-    pair = _logistic_fit(np.vstack(rows), np.concatenate(true), np.concatenate(weight), l2=1.0)
+    pair = _logistic_fit(np.vstack(rows), np.concatenate(true), np.concatenate(weight), l2=HELD)
     pair = _by_hand(pair)
     tops = [_top(each, pair) for sample in samples for each in (sample, *_thinned(sample))]
     figures = np.vstack([each[0] for each in tops])
     right = np.concatenate([each[1] for each in tops])
     counts = np.concatenate([each[2] for each in tops])
-    final = _logistic_fit(figures[:, :-1], right, counts, l2=0.1)
+    final = _logistic_fit(figures[:, :-1], right, counts, l2=HELD_FINAL)
     return Model(pair=tuple(pair.tolist()), final=tuple(final.tolist()), near=near)
 
 

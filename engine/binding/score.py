@@ -26,7 +26,9 @@ NEAREST = 20
 #: Above this many pairs only the nearest are weighed.
 MANY = 20_000
 _FAR = -12.0
-RIVALS = 4
+#: A lead says no more beyond this: the twentieth street, city and country of a file are as clear as
+#: an only one. Far behind stays far behind.
+AHEAD, BEHIND = 2.0, -4.0
 #: What the weights of word vectors go by.
 NEAR = "near"
 #: Two fields this close for one column are equals.
@@ -125,10 +127,9 @@ def pair_features(
 
 def final_features(logits: Matrix) -> Matrix:
     """Per pair: its logit, its lead over the column's other fields and the field's other columns."""
-    lead = np.clip(_lead(logits), -RIVALS, RIVALS)
-    rivals = np.clip(_lead(logits.T).T, -RIVALS, RIVALS)
-    one = np.ones_like(logits)
-    return np.stack([logits, lead, rivals, np.minimum(lead, rivals), one], axis=-1)
+    lead = np.clip(_lead(logits), BEHIND, AHEAD)
+    rivals = np.clip(_lead(logits.T).T, BEHIND, AHEAD)
+    return np.stack([logits, lead, rivals, np.ones_like(logits)], axis=-1)
 
 
 def nearest(name: str, among: Sequence[str], *, limit: int = NEAREST) -> list[int]:

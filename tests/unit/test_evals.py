@@ -8,6 +8,7 @@ import pytest
 
 from engine.binding.pairs import FEATURES, Side
 from engine.binding.score import final_features, nearest, scores
+from evals.__main__ import main
 from evals.fit import Sample, fit
 from evals.mapping import Guess, calibration, figures
 from evals.tasks import tasks
@@ -73,3 +74,25 @@ def test_tasks_are_read_as_the_open_suites_write_them(tmp_path: Path) -> None:
     assert task.truth == {0: frozenset({0, 1})}
     assert task.fields[0].names == ("x", "A label")
     assert task.ignored == frozenset({1})
+
+
+def test_a_lead_says_no_more_than_that_it_is_clear() -> None:
+    clear, clearer, far = (final_features(np.array([[4.0, 4.0 - by]])) for by in (3.0, 6.0, 30.0))
+    assert (clear[0, 0] == clearer[0, 0]).all()
+    assert clear[0, 1, 1] > clearer[0, 1, 1] == far[0, 1, 1]
+
+
+def test_a_given_folder_ends_with_the_five_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("evals.__main__.OPEN", tmp_path / "none")
+    given = tmp_path / "tasks"
+    given.mkdir()
+    raw = {"id": "t", "suite": "s", "source": [{"name": "E-mail"}, {"name": "Fax"}],
+           "target": [{"name": "email"}, {"name": "city"}], "truth": [["E-mail", "email"]]}  # fmt: skip
+    (given / "one.jsonl").write_text(json.dumps(raw) + "\n")
+    assert main([str(given)]) == 0
+    told = dict(line.split("=") for line in capsys.readouterr().out.splitlines()[-5:])
+    five = ["acc_at_1", "auto_bound_at_95", "false_positives", "drift_remapped", "ece"]
+    assert list(told) == five
+    assert (told["acc_at_1"], told["drift_remapped"]) == ("1.0000", "nan")
