@@ -128,7 +128,9 @@ def _stage_laid(reading: Reading, found: Encoding, laid: Layout) -> Iterator[Sta
     read = reading.read
     if laid.headed and read.has_header is None and read.header_row is None:
         reading = replace(reading, read=read.model_copy(update={"has_header": True}))
-    for staged in stage_tables(layout.records(lines, laid, seen.rule), reading):
+    longest = reading.limits.record
+    records = layout.records(lines, laid, on_rule=seen.rule, longest=longest)
+    for staged in stage_tables(records, reading):
         code, message = _LAYOUTS[laid.choice.value]
         told = f"{message}; lines that only rule are no rows: {seen.rules}"
         yield _add_notes(staged, [ReadNote(code=code, message=told), *seen.notes()])

@@ -12,6 +12,8 @@ from engine.intake import charset
 from engine.intake.source import Choice
 
 CHUNK = 1 << 20
+#: Fewest lines of UTF-8 among lines of another encoding, and how sure those make it.
+ENOUGH, MIXED = 3, 0.9
 _CONTROL = bytes({*range(32)} - {*b"\t\n\v\f\r\x1a\x1b\x1c\x1d\x1e\x1f\x01\x02"})
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -58,7 +60,16 @@ def detect(head: bytes, *, whole: bool, given: str | None) -> Encoding:
     # Seven-bit text with escape sequences (ISO-2022) is valid UTF-8, but is not meant so.
     if is_utf8(head, whole=whole) and b"\x1b$" not in head:
         return Encoding(name="utf-8", skip=0, choice=_choice("utf-8", 1.0))
+    if _mostly_utf8(head):
+        return Encoding(name="utf-8", skip=0, choice=_choice("utf-8", MIXED))
     return _legacy(head, whole=whole)
+
+
+def _mostly_utf8(head: bytes) -> bool:
+    """Whether of the lines with other letters nearly all are UTF-8, which is no accident."""
+    lines = [line for line in re.split(rb"[\r\n]+", head) if not line.isascii()]
+    valid = sum(is_utf8(line, whole=True) for line in lines)
+    return valid >= ENOUGH and valid >= 0.8 * len(lines) and b"\x1b$" not in head
 
 
 def is_utf8(data: bytes, *, whole: bool) -> bool:

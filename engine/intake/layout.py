@@ -17,14 +17,16 @@ from plans.plan import Read
 
 #: A line that does not have the columns of its table: a title, a remark, or a broken row.
 OUTSIDE = "outside_columns"
-#: Characters and lines looked at to find the columns; fewest lines that agree without a rule.
-SAMPLE, LINES, FEWEST = 1 << 16, 1_000, 3
+#: Characters and lines looked at to find the columns; fewest lines that agree without a
+#: rule, and most places where they are blank.
+SAMPLE, LINES, FEWEST, MOST = 1 << 16, 1_000, 3, 500
 #: Share of the lines that has to agree below a rule; how sure rules, and borders alone, make it.
 AGREE, RULED, FRAMED = 0.75, 0.95, 0.85
 #: What tells cells apart in a drawing, what only rules, and where rules cross.
 _BOX = "\u2502\u2503\u2551\u2506\u250a"
 _MARKS = "|" + _BOX
-_RULE = re.compile(r"[-+=|:\s\u2500-\u257f]*[-=\u2500\u2501\u2550]{2}[-+=|:\s\u2500-\u257f]*")
+_STROKES = ("--", "==", "\u2500\u2500", "\u2501\u2501", "\u2550\u2550")
+_RULES = "-+=|: \t" + "".join(map(chr, range(0x2500, 0x2580)))
 _CROSSING = re.compile(r"[+|\u2502\u2503\u2551\u253c-\u254b\u256a-\u256c]")
 #: Rules below the names of aligned columns, one for each.
 _UNDERLINES = re.compile(r"\s*(?:-+|=+)(?:\s+(?:-+|=+))+\s*")
@@ -62,13 +64,20 @@ def find(text: str, read: Read, *, delimiter: str) -> Layout | None:
 
 
 def records(
-    lines: Iterable[str], layout: Layout, on_rule: Callable[[], object]
+    lines: Iterable[str],
+    layout: Layout,
+    *,
+    on_rule: Callable[[], object] = bool,
+    longest: int = 2_000_000,
 ) -> Iterator[Record]:
     """A record of each line that rules nothing."""
     row = 0
     for number, line in enumerate(lines, 1):
         text = _bare(line)
-        if _RULE.fullmatch(text):
+        if len(text) > longest:
+            message = f"a line of more than {longest:,} characters; split or shorten it"
+            raise SourceError(SourceCode.FIELD_TOO_LARGE, message, place=f"line {number}")
+        if _rules(text):
             on_rule()
             continue
         row += 1
@@ -77,6 +86,10 @@ def records(
             yield Record(row, number, [text.strip()], text, OUTSIDE)
         else:
             yield Record(row, number, cells, text)
+
+
+def _rules(text: str) -> bool:
+    return not text.strip(_RULES) and any(stroke in text for stroke in _STROKES)
 
 
 def _bare(line: str) -> str:
@@ -92,9 +105,9 @@ def _layout(kind: str, sure: float, cut: Cut, *, headed: bool) -> Layout:
 def _drawn(lines: Sequence[str]) -> Layout | None:
     """Most lines hold as many verticals as each other, and have borders or crossing rules."""
     lines = [line.strip() for line in lines if line]
-    rules = [line for line in lines if _RULE.fullmatch(line)]
+    rules = [line for line in lines if _rules(line)]
     rows = [line for line in lines if any(mark in line for mark in _MARKS)]
-    rows = [line for line in rows if not _RULE.fullmatch(line)]
+    rows = [line for line in rows if not _rules(line)]
     if len(rows) < 2 or len(rows) + len(rules) < 0.5 * len(lines):
         return None
     marks = "|" if max(_MARKS, key="".join(rows).count) == "|" else _BOX
@@ -106,7 +119,7 @@ def _drawn(lines: Sequence[str]) -> Layout | None:
         return None
     crossed = width > 1 and any(len(_CROSSING.split(rule.strip("+|"))) == width for rule in rules)
     if crossed or (framed and rules):
-        inside = [line for line in lines if cut(line) or _RULE.fullmatch(line)]
+        inside = [line for line in lines if cut(line) or _rules(line)]
         return _layout("drawn", RULED, cut, headed=_headed(inside))
     if framed and width > 1 and len(lines) == agree >= FEWEST:
         return _layout("drawn", FRAMED, cut, headed=False)
@@ -124,7 +137,7 @@ def _between(text: str, *, marks: str, framed: bool) -> list[str] | None:
 
 def _headed(lines: Sequence[str]) -> bool:
     """Whether one row stands above a rule and others below, where not every row is ruled."""
-    runs = groupby(lines, lambda line: _RULE.fullmatch(line) is None)
+    runs = groupby(lines, lambda line: not _rules(line))
     rows = [len([*run]) for is_row, run in runs if is_row]
     return len(rows) > 1 and rows[0] == 1 and (max(rows) > 1 or len(rows) == 2)
 
@@ -133,7 +146,7 @@ def _aligned(lines: Sequence[str], *, delimiter: str) -> Layout | None:
     """The lines of the longest paragraph are blank at the same places, and no delimiter is there."""
     runs = [[*run] for filled, run in groupby(lines, bool) if filled]
     block = max(runs, key=len, default=[])
-    rows = [line for line in block if not _RULE.fullmatch(line)]
+    rows = [line for line in block if not _rules(line)]
     if len(rows) < 2 or any("\t" in line for line in rows):
         return None
     rule = next((line for line in block if _UNDERLINES.fullmatch(line)), None)
@@ -161,6 +174,8 @@ def _gaps(lines: Sequence[str]) -> list[Gap]:
             filled |= (1 << word.end()) - (1 << word.start())
     found = [each.span() for each in re.finditer("0+", format(filled, "b")[::-1]) if each.start()]
     wide = [gap for gap in found if gap[1] - gap[0] > 1]
+    if len(found) > MOST:
+        return []
     return [gap for gap in found if gap in wide or _parts(lines, gap[0], found)] if wide else []
 
 

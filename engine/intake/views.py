@@ -91,7 +91,7 @@ def _tabled(text: str, read: Read) -> tuple[tuple[str, ...], list[Cells]]:
     used = dialect.detect(text, read).dialect
     laid = layout.find(text, read, delimiter=used.delimiter)
     lines = io.StringIO(text, newline="")
-    records = layout.records(lines, laid, bool) if laid else parse(lines, used)
+    records = layout.records(lines, laid) if laid else parse(lines, used)
     rows: list[Cells] = [each.cells for each in islice(records, SAMPLE)]
     region = table.find(rows, read)
     return region.columns, rows[region.first :]

@@ -1,6 +1,10 @@
+from pathlib import Path
+
 import pytest
+from small_files import codes, rows, staged
 
 from engine.intake import encoding
+from engine.intake.source import ReadCode
 
 WORDS = {
     "cp1252": "Müller Straße Köln Société café año",
@@ -21,9 +25,9 @@ WORDS = {
 @pytest.mark.parametrize("name", WORDS)
 @pytest.mark.parametrize("plain", [0, 500])
 def test_a_few_words_among_plain_text_tell_the_encoding(name: str, plain: int) -> None:
-    rows = [f"{at};{word};Berlin" for at, word in enumerate(WORDS[name].split())]
-    rows += [f"{at};Smith Ltd;Berlin" for at in range(plain)]
-    text = "id;name;city\n" + "\n".join(rows) + "\n"
+    lines = [f"{at};{word};Berlin" for at, word in enumerate(WORDS[name].split())]
+    lines += [f"{at};Smith Ltd;Berlin" for at in range(plain)]
+    text = "id;name;city\n" + "\n".join(lines) + "\n"
     found = encoding.detect(text.encode(name), whole=True, given=None)
     assert text.encode(name).decode(found.name) == text
 
@@ -43,3 +47,10 @@ def test_a_character_cut_by_the_sample_is_no_reason_against_utf_8() -> None:
 def test_text_decoded_wrongly_before_is_noticed() -> None:
     assert encoding.mojibake("Müller".encode().decode("cp1252")) == 1
     assert encoding.mojibake("Müller") == 0
+
+
+def test_a_few_lines_of_another_encoding_do_not_decide_for_the_file(tmp_path: Path) -> None:
+    lines = [b"name,town\n", *(f"{n},Köln\n".encode() for n in range(9))]
+    table = staged(tmp_path, b"".join([*lines, "x,Gößweinstein\n".encode("cp1252")]))
+    assert [cells[1] for _, cells in rows(table)] == [*["Köln"] * 9, "Gößweinstein"]
+    assert ReadCode.MIXED_ENCODING in codes(table)
