@@ -80,7 +80,7 @@ def filled(text: str, dialect: Dialect) -> list[Record]:
 def _width(widths: Sequence[int]) -> int:
     """The usual width, or that of several wide records among lines of one cell."""
     usual, wide = usual_width(widths), [width for width in widths if width >= WIDE]
-    if usual > 1 or len(wide) < max(3, 0.35 * len(widths)):
+    if usual > 1 or len(wide) < max(3, 0.25 * len(widths)):
         return usual
     return wide[0] if len(set(wide)) == 1 else usual
 

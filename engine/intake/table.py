@@ -148,9 +148,10 @@ def _gap_above(rows: Sequence[tuple[int, Cells]], at: int, kinds: Sequence[str])
 
 def _below_table(cells: Cells, filled: Sequence[str], width: int, *, gap: bool) -> bool:
     """A total, or a lone cell that is no row: unpadded, a bare sum behind a gap, a remark."""
-    total = _TOTAL.match(filled[0])
-    if total and (len(filled) < max(2, 0.8 * width) or filled[0].startswith(":", total.end())):
-        return True
+    if total := _TOTAL.match(filled[0]):
+        rest = filled[0][total.end() :].strip()
+        if len(filled) < max(2, 0.8 * width) or rest[:1] == ":" or (gap and not rest):
+            return True
     if len(filled) > 1:
         return len(cells) == 2 < width - 2 and _NOTE.fullmatch(cells[0].strip()) is not None
     unpadded = len(cells) < width and width > 2

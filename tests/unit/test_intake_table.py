@@ -150,6 +150,14 @@ def test_footers_are_told_from_rows(last: list[str], count: int) -> None:
     assert table.footer(rows, 3) == count
 
 
+def test_a_total_of_all_columns_is_a_footer_only_below_a_gap() -> None:
+    rows = [(2, ["Lamp", "2", "10,00"]), (3, ["Bulb", "5", "1,99"])]
+    total = ["Summe", "7", "11,99"]
+    assert table.footer([*rows, (5, total)], 3) == 1
+    assert table.footer([*rows, (4, total)], 3) == 0
+    assert table.footer([*rows, (4, ["Total: all", "7", "11,99"])], 3) == 1
+
+
 def test_a_row_that_was_cut_short_is_no_footer() -> None:
     assert table.footer([(2, ["1", "2", "3"]), (3, ["4", "5", "6"]), (4, ["7"])], 3) == 0
     assert table.footer([(2, ["1", "2", "3"]), (3, ["4", "5", "6"]), (4, ["end"])], 3) == 1
