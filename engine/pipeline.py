@@ -22,7 +22,7 @@ from engine.mapping import Adviser, Suggested, suggest
 from engine.outcome import Outcome
 from engine.policy import Policy, WhenInvalid
 from engine.proposal import Decision, Proposal, Question, Repair
-from engine.questions import decide, file_questions, heals, propose, proposed, settled
+from engine.questions import decide, decides, file_questions, heals, propose, proposed, settled
 from engine.readings import contradicted, reading_questions
 from engine.repair import BoundTable, repairs
 from engine.tables import Box, Tables
@@ -32,6 +32,7 @@ from plans.plan import ExtraColumns
 from plans.versions import PlanVersion, next_version
 
 T = TypeVar("T")
+Judge = Callable[..., tuple[Repair, ...]]
 
 #: A heal can uncover another one (a renamed column whose dates changed too); more rounds never did.
 ROUNDS = 3
@@ -115,9 +116,17 @@ def attempt(
             outcome = box.watched(partial(_execute, folder=folder, threads=box.threads), jobs)
         if asked:
             return _unsure(version, tables, inputs, outcome, asked, request.policy)
-        found = _repairs(version, inputs, outcome, request.stored, box, weights)
-        safe = heals(found)
-        allowed = heals(found, auto_approve=request.policy.auto_approve)
+        level = request.policy.auto_approve
+        judge = partial(
+            tried,
+            valid=outcome.accounting.valid,
+            folder=box.folder / "trial",
+            stored=request.stored,
+            weights=weights,
+        )
+        work = partial(_repairs, judge=judge, level=level, last=number == ROUNDS)
+        found = box.call(work, version, [each.bound for each in inputs], outcome)
+        safe, allowed = heals(found), heals(found, auto_approve=level)
         if not allowed or number == ROUNDS:
             break
         healed += safe
@@ -126,7 +135,7 @@ def attempt(
     strange = _strange(inputs, request.policy, seen)
     advice = None
     if not strange:
-        advice = _advice(version, inputs, outcome, found, adviser, request.stored, box, weights)
+        advice = _advice(version, inputs, outcome, found, adviser, judge, box, weights)
     if advice:
         found = undominated({each.id: each for each in (*found, *advice.repairs)}.values())
     open_drifts = _open_drifts(version, inputs)
@@ -258,19 +267,24 @@ def _input(
 
 def _repairs(
     version: PlanVersion,
-    inputs: Sequence[SheetInput],
+    tables: Sequence[BoundTable],
     outcome: Outcome,
-    stored: Stored,
-    box: Box,
-    weights: Model | None,
+    *,
+    judge: Judge,
+    level: float | None,
+    last: bool,
 ) -> tuple[Repair, ...]:
-    """What could be done about invalid cells and missing columns, each tried on the rows."""
-    bound = tuple(each.bound for each in inputs)
-    found = box.call(repairs, version, bound, outcome)
-    if not found:
-        return ()
-    work = partial(tried, folder=box.folder / "trial", stored=stored, weights=weights)
-    return box.call(work, version, bound, found)
+    """What could be done about invalid cells and missing columns, tried on the rows; in the child.
+
+    Before the last round only what heals, if anything does: the others are tried on what it heals.
+    """
+    found = repairs(version, tables, outcome)
+    first = [each for each in found if decides(each, auto_approve=level)]
+    told = judge(version, tables, first)
+    if last or not heals(told, auto_approve=level):
+        told += judge(version, tables, [each for each in found if each not in first])
+    places = {each.id: at for at, each in enumerate(found)}
+    return tuple(sorted(told, key=lambda each: places[each.id]))
 
 
 def _advice(
@@ -279,7 +293,7 @@ def _advice(
     outcome: Outcome,
     found: Sequence[Repair],
     adviser: Adviser | None,
-    stored: Stored,
+    judge: Judge,
     box: Box,
     weights: Model | None,
 ) -> Suggested | None:
@@ -300,8 +314,7 @@ def _advice(
     )
     if not said.repairs:
         return said
-    work = partial(tried, folder=box.folder / "advice", stored=stored, weights=weights)
-    return replace(said, repairs=box.call(work, version, bound, said.repairs))
+    return replace(said, repairs=box.call(judge, version, bound, said.repairs))
 
 
 def _revised(version: PlanVersion, made: Sequence[Repair]) -> PlanVersion:

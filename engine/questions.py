@@ -58,12 +58,24 @@ def heals(repairs: Sequence[Repair], *, auto_approve: float | None = None) -> tu
             continue
         if repair.kind in _ALTERNATIVES or _rivals(repair, repairs):
             continue
-        proven = repair.keeps_meaning and repair.confidence >= SURE and repair.by != "model"
-        silent = effect.changed == 0
-        allowed = auto_approve is not None and repair.confidence >= auto_approve
-        if (proven and silent) or allowed:
+        if (_proven(repair) and effect.changed == 0) or _allowed(repair, auto_approve):
             found.append(repair)
     return tuple(found)
+
+
+def decides(repair: Repair, *, auto_approve: float | None = None) -> bool:
+    """Whether `heals` depends on what its trial says: it could be one, or a rival of one."""
+    return repair.kind not in _ALTERNATIVES and (
+        repair.kind is RepairKind.REBIND or _proven(repair) or _allowed(repair, auto_approve)
+    )
+
+
+def _proven(repair: Repair) -> bool:
+    return repair.keeps_meaning and repair.confidence >= SURE and repair.by != "model"
+
+
+def _allowed(repair: Repair, auto_approve: float | None) -> bool:
+    return auto_approve is not None and repair.confidence >= auto_approve
 
 
 def propose(

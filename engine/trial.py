@@ -15,7 +15,7 @@ from engine.errors import CompileError
 from engine.execute import Job, Part, compare, execute
 from engine.proposal import Effect, Repair, RepairKind
 from engine.repair import BoundTable
-from plans.changes import AddAlias, AddFormats, Change, SetFormats, SetNumber, apply
+from plans.changes import AddAlias, AddFormats, SetFormats, SetNumber, apply
 from plans.errors import ChangeConflict
 from plans.versions import PlanVersion, next_version
 
@@ -44,18 +44,32 @@ def tried(
     *,
     folder: Path,
     threads: int = 2,
+    valid: int | None = None,
     stored: Stored = (),
     weights: Model | None = None,
 ) -> tuple[Repair, ...]:
-    """The repairs with their effect; those that fix nothing, or break more than they fix, are gone."""
+    """The repairs with their effect; those that fix nothing, or break more than they fix, are gone.
+
+    `valid`: rows that are valid under this version, counted where nobody knows it.
+    """
     if not repairs:
         return ()
-    trial = _trial(version, tuple(tables), folder=folder, threads=threads, stored=stored)
-    trial = replace(trial, weights=weights)
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = jobs_of(version, tables, stored=stored)
+    trial = Trial(
+        version=version,
+        tables=tuple(tables),
+        stored=stored,
+        jobs=jobs,
+        valid=_valid(jobs, folder=folder, threads=threads) if valid is None else valid,
+        folder=folder,
+        threads=threads,
+        weights=weights,
+    )
     found = []
     for repair in repairs:
-        effect = effect_of(trial, repair.sheet, repair.changes, field=repair.field)
-        if effect is not None and _stands(repair, effect) and not _steals(trial, repair):
+        effect = None if _steals(trial, repair) else _effect(trial, repair)
+        if effect is not None and _stands(repair, effect):
             found.append(replace(repair, effect=effect))
     return tuple(found)
 
@@ -70,32 +84,34 @@ def undominated(repairs: Iterable[Repair]) -> tuple[Repair, ...]:
     )
 
 
-def effect_of(
-    trial: Trial, sheet: str, changes: Sequence[Change], *, field: str | None
-) -> Effect | None:
-    """What the changes do to the rows; None when they do not fit the plan or the file."""
-    if not changes:
-        return Effect(
-            fixed=0, broken=0, changed=0, valid_before=trial.valid, valid_after=trial.valid
-        )
+def _effect(trial: Trial, repair: Repair) -> Effect | None:
+    """What the changes do to the rows; None when they do not fit plan or file, or do harm."""
+    sheet, field = repair.sheet, repair.field
     try:
-        plan = apply(trial.version.plan, *changes)
+        plan = apply(trial.version.plan, *repair.changes)
         revised = next_version(trial.version, plan)
         jobs = jobs_of(revised, _rebound(revised, trial, sheet, field), stored=trial.stored)
     except (ChangeConflict, CompileError):
         return None
     before, after = trial.jobs[sheet], jobs[sheet]
     if [part.program for part in before.parts] == [part.program for part in after.parts]:
-        return effect_of(trial, sheet, (), field=field)
+        return Effect(
+            fixed=0, broken=0, changed=0, valid_before=trial.valid, valid_after=trial.valid
+        )
     pieces = [
         compare(one, two, field=field, folder=trial.folder, limit=SAMPLES)
         for one, two in zip(before.parts, after.parts, strict=True)
         if field is not None
     ]
+    broken, fixed = sum(each.broken for each in pieces), sum(each.fixed for each in pieces)
+    changed = sum(each.changed for each in pieces)
+    # The cells tell before every row is judged again.
+    if broken > fixed or (changed and repair.kind is RepairKind.CLEAN):
+        return None
     return Effect(
-        fixed=sum(piece.fixed for piece in pieces),
-        broken=sum(piece.broken for piece in pieces),
-        changed=sum(piece.changed for piece in pieces),
+        fixed=fixed,
+        broken=broken,
+        changed=changed,
         valid_before=trial.valid,
         valid_after=_valid(jobs, folder=trial.folder, threads=trial.threads),
         samples=tuple(sample for piece in pieces for sample in piece.samples)[:SAMPLES],
@@ -128,27 +144,6 @@ def jobs_of(version: PlanVersion, tables: Sequence[BoundTable], *, stored: Store
                 sheet=sheet.name, template=sheet.template, parts=parts, stored=stored
             )
     return jobs
-
-
-def _trial(
-    version: PlanVersion,
-    tables: tuple[BoundTable, ...],
-    *,
-    folder: Path,
-    threads: int,
-    stored: Stored,
-) -> Trial:
-    folder.mkdir(parents=True, exist_ok=True)
-    jobs = jobs_of(version, tables, stored=stored)
-    return Trial(
-        version=version,
-        tables=tables,
-        stored=stored,
-        jobs=jobs,
-        valid=_valid(jobs, folder=folder, threads=threads),
-        folder=folder,
-        threads=threads,
-    )
 
 
 def _valid(jobs: Jobs, *, folder: Path, threads: int) -> int:
@@ -225,10 +220,8 @@ def _reads(repair: Repair) -> bool:
 
 
 def _stands(repair: Repair, effect: Effect) -> bool:
-    """Whether it is worth showing: helps, and does no harm it did not declare."""
-    loses = effect.valid_after < effect.valid_before or effect.broken > effect.fixed
-    touches = effect.changed > 0 and repair.kind is RepairKind.CLEAN
+    """Whether it is worth showing: helps, and does no harm to rows either."""
+    more = effect.valid_after - effect.valid_before
     if repair.kind in (RepairKind.REBIND, RepairKind.COLUMN):
-        return not loses
-    helps = effect.fixed > 0 or effect.valid_after > effect.valid_before
-    return helps and not loses and not touches
+        return more >= 0
+    return more >= 0 and (effect.fixed > 0 or more > 0)

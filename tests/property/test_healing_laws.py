@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tables import staged
 
 from engine.proposal import RepairKind
+from engine.questions import decides, heals
 from plans.versions import digest
 
 FORMATS = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d %b %Y", "%b %d, %Y")
@@ -64,6 +65,7 @@ def test_the_same_data_gives_the_same_repairs_and_digest(days: list[date], fmt: 
         table = staged(folder, ["N", "X"], _rows(days, fmt))
         one, two = (look(version, [table], folder) for _ in range(2))
         assert one.repairs == two.repairs
+        assert one.safe == heals([each for each in one.repairs if decides(each)])
         plans = [with_repairs(version, each.safe) for each in (one, two)]
         assert plans[0].digest == plans[1].digest == digest(plans[0].plan, plans[0].templates)
         assert not [r for r in one.safe if r.kind is RepairKind.AMBIGUOUS_FORMAT]
