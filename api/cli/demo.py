@@ -9,7 +9,9 @@ import click
 if TYPE_CHECKING:
     from api.cli.folder import FolderRun
 
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
+HERE = Path(__file__).resolve()
+#: All of them in a checkout, the default one in a wheel.
+FIXTURES = (HERE.parents[2] / "fixtures", HERE.parent / "fixtures")
 
 #: What a person who knows the customer would say about the default case.
 MEANINGS = {"Product Qualified Lead": "qualified", "Churned": "former"}
@@ -19,16 +21,16 @@ MEANINGS = {"Product Qualified Lead": "qualified", "Churned": "former"}
 @click.option("--case", default="crm_contacts", show_default=True, help="A folder of fixtures/.")
 @click.option("--out", type=click.Path(path_type=Path), default="reknit-demo", show_default=True)
 def demo(case: str, out: Path) -> None:
-    """Import a CRM export, then the same export after it drifted. Needs a checkout."""
+    """Import a CRM export, then the same export after it drifted."""
     from api.cli import folder, show
     from api.cli.documents import read_version
     from engine.pipeline import Status
     from engine.policy import Policy
     from plans.plan import Read
 
-    files = FIXTURES / case
-    if not files.is_dir():
-        raise click.UsageError(f"there is no case {case!r}: the demo runs in a checkout of Reknit")
+    files = next((each / case for each in FIXTURES if (each / case).is_dir()), None)
+    if files is None:
+        raise click.UsageError(f"there is no case {case!r}; a checkout of Reknit has sixteen")
     shutil.rmtree(out, ignore_errors=True)
     version = read_version(str(files / "plan.yaml"), ())
 

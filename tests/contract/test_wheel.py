@@ -55,6 +55,13 @@ def test_the_wheel_names_all_it_needs(clean_python):
     run("uv", "pip", "check", "--offline", "--python", clean_python)
 
 
+def test_the_wheel_holds_what_the_demo_shows(wheel):
+    case = ROOT / "fixtures/crm_contacts"
+
+    names = {f"api/cli/fixtures/crm_contacts/{file.name}" for file in case.iterdir()}
+    assert names <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_the_command_runs_where_a_folder_has_the_name_of_a_package(clean_python, tmp_path):
     for package in PACKAGES:
         (tmp_path / package).mkdir()
