@@ -189,7 +189,9 @@ def _parts(lines: Sequence[str], at: int, gaps: Sequence[Gap]) -> bool:
     kinds = [(shape(left[0]), shape(right[0])) for left, right in pairs if left and right]
     padded = sum("  " in line[at - 1 : at + 2] for line in lines) > 0.5 * len(lines)
     filled = len(kinds) > 0.5 * len(lines)
-    return filled and (padded or all(left != right for left, right in kinds))
+    # The names above may be words on both sides.
+    alike = sum(left == right for left, right in kinds)
+    return filled and (padded or alike <= (len(kinds) > FEWEST))
 
 
 def _delimited(lines: Sequence[str], gaps: Sequence[Gap], delimiter: str) -> bool:

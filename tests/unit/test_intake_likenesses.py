@@ -64,6 +64,12 @@ a1b2c3d4e5f6   postgres:16   2 hours ago    db
 f6e5d4c3b2a1   redis:7       3 days ago     cache
 0a9b8c7d6e5f   app:latest    5 weeks ago    web
 """
+DF = """\
+Filesystem     Size  Used Avail Use% Mounted on
+/dev/vda       252G   44G   59G  43% /
+tmpfs           24G   20M   24G   1% /dev/shm
+devtmpfs        12G     0   12G   0% /dev
+"""
 BOX = """\
 ┌────┬──────────┐
 │ id │   name   │
@@ -150,6 +156,7 @@ EXPORTS = {
                  "SKU What", 2, "A-1|Lamp | tall"),
     "sqlcmd": (SQLCMD, "id name balance", 2, "1|Jo Maier|12.50"),
     "docker": (DOCKER, "CONTAINER_ID IMAGE CREATED NAMES", 3, "a1b2c3d4e5f6|postgres:16|2 hours ago|db"),
+    "df": (DF, "Filesystem Size Used Avail Use% Mounted_on", 3, "/dev/vda|252G|44G|59G|43%|/"),
     "box": (BOX, "id name", 2, "1|Jo Maier"),
     "survey": (SURVEY, "Respondent Started Which?_Mail Which?_Phone Why?_Open-Ended_Response", 2,
                "114|2024-11-01|Mail||none"),
