@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import Field
@@ -130,13 +131,19 @@ def _used(plan: Plan, templates: tuple[Template, ...]) -> tuple[Template, ...]:
         if sheet.template not in known
     ]
     problems += [
-        Problem(path=path, message=f"template {template!r} has no field {field!r}")
+        Problem(path=path, message=_no_field(used[template], field))
         for path, template, field in (*_named_by(plan), *_referred(used.values()))
         if template in used and field not in {each.name for each in used[template].fields}
     ]
     if problems:
         raise PlanInvalid(f"plan {plan.plan}", tuple(problems))
     return tuple(used.values())
+
+
+def _no_field(template: Template, field: str) -> str:
+    near = get_close_matches(field, [each.name for each in template.fields], n=1)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return f"template {template.template!r} has no field {field!r}{meant}"
 
 
 def _named_by(plan: Plan) -> Iterator[tuple[str, str, str]]:

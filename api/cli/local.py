@@ -202,9 +202,11 @@ def reading_options(said: Sequence[str]) -> "Read":
         return Read.model_validate_strings(pairs(said))
     except ValidationError as error:
         first = error.errors()[0]
-        raise click.UsageError(
-            f"--read {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        ) from None
+        name, message = ".".join(map(str, first["loc"])), first["msg"]
+        if first["type"] == "extra_forbidden":
+            options = ", ".join(Read.model_fields)
+            message = f"there is no such option; it can be {options}"
+        raise click.UsageError(f"--read {name}: {message}") from None
 
 
 def pairs(said: Sequence[str]) -> dict[str, str]:

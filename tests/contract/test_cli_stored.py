@@ -144,7 +144,11 @@ def test_an_import_is_started_with_what_the_api_takes(owner: str, tmp_path: Path
         (["--map", "mail=0"], click.UsageError, "--map: no template has a field 'mail'"),
         (["--version", "1"], click.UsageError, "--version needs its --plan"),
         (["--plan", "plan_gone"], NotFound, "there is no plan plan_gone"),
-        (["--read", "delimiters=;"], click.UsageError, "--read delimiters"),
+        (
+            ["--read", "delimiters=;"],
+            click.UsageError,
+            "--read delimiters: there is no such option",
+        ),
     ],
     ids=["map", "version", "plan", "read"],
 )

@@ -85,6 +85,7 @@ def test_templates_inside_the_plan_come_first():
     ("columns", "told"),
     [
         ("[{field: age, from: Age}]", "sheets[0].columns[0].field: template 'people' has no field"),
+        ("[{field: nmae, from: N}]", "template 'people' has no field 'nmae'; did you mean 'name'?"),
         (
             "[{field: city, from: C, transforms: [{op: lookup, template: people, match: id, take: name}]}]",
             "sheets[0].columns[0].transforms[0]: template 'people' has no field 'id'",
