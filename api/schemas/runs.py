@@ -52,8 +52,8 @@ class ProgressBody(Resource):
     """How far a running run is."""
 
     phase: str = Field(examples=["checking rows"])
-    rows_done: int
-    rows_total: int | None
+    rows_done: int = Field(description="Bytes while a file is being read")
+    rows_total: int | None = Field(description="Likewise; null while nobody knows")
     message: str
 
 
