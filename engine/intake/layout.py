@@ -112,9 +112,12 @@ def _drawn(lines: Sequence[str]) -> Layout | None:
         return None
     marks = "|" if max(_MARKS, key="".join(rows).count) == "|" else _BOX
     framed = sum(line[0] in marks and line[-1] in marks for line in rows) >= 0.9 * len(rows)
-    cut = partial(_between, marks=marks, framed=framed)
-    widths = Counter(len(cut(line) or ()) for line in rows)
-    width, agree = widths.most_common(1)[0]
+    # Markdown writes `\|` in a cell; elsewhere a backslash may end one.
+    tried = []
+    for mark in (f"[{marks}]", rf"(?<!\\)[{marks}]"):
+        cut = partial(_between, mark=mark, framed=framed)
+        tried.append((Counter(len(cut(line) or ()) for line in rows).most_common(1)[0], cut))
+    (width, agree), cut = max(tried, key=lambda each: each[0][1])
     if agree < AGREE * len(rows):
         return None
     crossed = width > 1 and any(len(_CROSSING.split(rule.strip("+|"))) == width for rule in rules)
@@ -126,10 +129,9 @@ def _drawn(lines: Sequence[str]) -> Layout | None:
     return None
 
 
-def _between(text: str, *, marks: str, framed: bool) -> list[str] | None:
-    """The cells between verticals; `\\|` is part of one."""
-    text = text.strip()
-    parts = re.split(rf"(?<!\\)[{marks}]", text)
+def _between(text: str, *, mark: str, framed: bool) -> list[str] | None:
+    """The cells between verticals."""
+    parts = re.split(mark, text.strip())
     if len(parts) == 1 or (framed and (len(parts) < 3 or parts[0] or parts[-1])):
         return None
     return [part.strip().replace("\\|", "|") for part in (parts[1:-1] if framed else parts)]
@@ -145,15 +147,15 @@ def _headed(lines: Sequence[str]) -> bool:
 def _aligned(lines: Sequence[str], *, delimiter: str) -> Layout | None:
     """The lines of the longest paragraph are blank at the same places, and no delimiter is there."""
     runs = [[*run] for filled, run in groupby(lines, bool) if filled]
-    block = max(runs, key=len, default=[])
+    block = max(runs, key=lambda run: (any(map(_UNDERLINES.fullmatch, run)), len(run)), default=[])
     rows = [line for line in block if not _rules(line)]
-    if len(rows) < 2 or any("\t" in line for line in rows):
+    if any("\t" in line for line in rows):
         return None
     rule = next((line for line in block if _UNDERLINES.fullmatch(line)), None)
     if rule is not None:
         cut = partial(_cut, gaps=[each.span() for each in re.finditer(r"(?<=\S)\s+(?=\S)", rule)])
         agree = sum(cut(line) is not None for line in rows) >= AGREE * len(rows)
-        return _layout("aligned", RULED, cut, headed=_headed(block)) if agree else None
+        return _layout("aligned", RULED, cut, headed=_headed(block)) if rows and agree else None
     # A title may stand right above the table, and a remark right below it.
     for top, bottom in ((0, 0), (1, 0), (0, 1), (1, 1), (2, 0)):
         part = rows[top : len(rows) - bottom]

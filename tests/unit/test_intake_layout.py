@@ -59,6 +59,13 @@ def test_an_aligned_row_that_does_not_fit_is_broken_with_its_text(tmp_path: Path
     assert (table.source.read, table.source.skipped) == (6, 2)
 
 
+def test_a_backslash_may_end_a_cell_and_stand_before_a_vertical_of_markdown(tmp_path: Path) -> None:
+    drawn = "+----+-----+\n| id | dir |\n+----+-----+\n|  1 | C:\\|\n|  2 | D:\\|\n+----+-----+\n"
+    assert [cells for _, cells in rows(staged(tmp_path, drawn))] == [["1", "C:\\"], ["2", "D:\\"]]
+    written = "| id | what |\n|---|---|\n| 1 | a \\| b |\n| 2 | c |\n| 3 | d |\n"
+    assert rows(staged(tmp_path, written))[0] == (2, ["1", "a | b"])
+
+
 def test_a_value_wider_than_those_of_the_sample_keeps_its_column(tmp_path: Path) -> None:
     body = "".join(f"{n:<6}name{n:<8}{n:>8}\n" for n in range(1_000, 4_000))
     table = staged(tmp_path, f"id    name            total\n{body}1     a_longer_name 123456\n")
