@@ -11,8 +11,9 @@ def free_port(*, twin: int = 0) -> int:
     while True:
         # Below what systems give to outgoing connections: none of those takes it before the server.
         port = 10_000 + secrets.randbelow(12_000)
-        if port not in _given and all(map(_free, {port, port + twin})):
-            _given.add(port)
+        both = {port, port + twin}
+        if not both & _given and all(map(_free, both)):
+            _given.update(both)
             return port
 
 

@@ -165,4 +165,11 @@ def start(client: httpx.Client, company_id: str, content: bytes, **said: Any) ->
 def imported(client: httpx.Client, company_id: str, content: bytes, **said: Any) -> dict[str, Any]:
     """The run over the uploaded file, when it has ended or waits."""
     run = start(client, company_id, content, **said)
-    return dict(client.get(run["poll_url"], headers=WAIT).json())
+    return settled(client, run["poll_url"])
+
+
+def settled(client: httpx.Client, url: str) -> dict[str, Any]:
+    """The run, export or delivery once nobody works on it, however slow the machine is."""
+    while (told := client.get(url, headers=WAIT).json())["status"] in ("queued", "running"):
+        pass
+    return dict(told)

@@ -17,7 +17,7 @@ from buckets import Bucket
 from objects import KEY
 from objects import SECRET as STORE_SECRET
 from receivers import SECRET, Answer, Endpoint, http_endpoint, tcp_door
-from serving import Deployment, company, deployment, post
+from serving import Deployment, company, deployment, post, settled
 from stored import fill
 
 from engine.ids import Kind, new_id
@@ -104,8 +104,7 @@ def delivered(client: httpx.Client, made: dict[str, Any], to: str, **body: Any) 
 
 
 def ended(client: httpx.Client, delivery: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = client.get(url_of(delivery), headers={"Prefer": "wait=30"}).json()
-    return told
+    return settled(client, url_of(delivery))
 
 
 def url_of(delivery: dict[str, Any]) -> str:

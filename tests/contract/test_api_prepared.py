@@ -12,7 +12,7 @@ import httpx
 import polars
 import pytest
 from databases import fresh_url
-from serving import Deployment, company, deployment, post
+from serving import Deployment, company, deployment, post, settled
 from stored import fill
 
 from engine.desk import Desk
@@ -49,8 +49,7 @@ def asked(client: httpx.Client, made: dict[str, Any], **body: Any) -> dict[str, 
     assert (export["status"], export["object"]) == ("queued", "export")
     answer = client.get(url_of(export), headers={"Prefer": "wait=30"})
     assert answer.headers["preference-applied"] == "wait=30"
-    told: dict[str, Any] = answer.json()
-    return told
+    return settled(client, url_of(export))
 
 
 def desk(there: Deployment) -> Desk:
