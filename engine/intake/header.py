@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from engine.intake.cells import Cells, is_code, shape, trim
-from engine.intake.joined import YEAR, column_kind, depth, merged_above
+from engine.intake.joined import YEAR, below_sections, column_kind, depth, merged_above
 from plans.plan import Read
 
 _PLAIN = re.compile(r"-?\d+(?:\.\d+)?")
@@ -39,6 +39,7 @@ def locate(rows: Sequence[Cells], width: int, read: Read) -> tuple[tuple[int, ..
     bottom = top + (read.header_rows or depth(rows, top, width))
     if read.header_row is None and read.header_rows is None:
         top = merged_above(rows, top, bottom, width)
+        top = below_sections(rows, top, bottom, width)
     header = tuple(range(top, min(bottom, len(rows))))
     return header, bottom if read.first_row is None else read.first_row - 1, sure
 

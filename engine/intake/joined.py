@@ -101,6 +101,21 @@ def merged_above(rows: Sequence[Cells], top: int, bottom: int, width: int) -> in
     return top
 
 
+def below_sections(rows: Sequence[Cells], top: int, bottom: int, width: int) -> int:
+    """Leave out titles that part all columns into sections, where the names alone tell them apart."""
+    while bottom - top > 1:
+        names = columns_of(rows[top + 1 : bottom], width)
+        titles = spread(rows[top], width)
+        if (
+            len({*filter(None, names)}) < width
+            or not all(titles)
+            or not _groups(titles, names, width)
+        ):
+            break
+        top += 1
+    return top
+
+
 def _starts(cells: Cells) -> list[int]:
     return [at for at, cell in enumerate(cells) if cell.strip()]
 
@@ -117,7 +132,8 @@ def _groups(above: Cells, names: Cells, width: int) -> bool:
         return False
     titled = all(shape(title) == "t" and len(title) <= TITLE for title in titles if title.strip())
     under = [name for name, title in zip(names, titles, strict=False) if title.strip()]
-    return titled and all(shape(name) == "t" for name in under)
+    # "No" is what a column of numbers is called as often as an answer.
+    return titled and all(shape(name) in ("t", "o") for name in under)
 
 
 def _completes(rows: Sequence[Cells], top: int, bottom: int, width: int) -> bool:

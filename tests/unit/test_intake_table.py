@@ -36,7 +36,7 @@ CASES = {
     "two rows": ("name,age,day\nstaff,years,date\n" + ROWS, (1, 2), 3),
     "groups above": (
         "Person,,Entry,\nname,age,day,place\n" + ROWS.replace("\n", ",x\n"),
-        (1, 2),
+        (2,),
         3,
     ),
     "a group over two of three": (",Size,\nname,min,max\na,1,2\nb,5,6\nc,9,10\n", (1, 2), 3),
