@@ -10,9 +10,6 @@ from engine.dataset.records import Column, Commit, Location
 from engine.dataset.table import Table
 from engine.sql import ident
 
-#: A table of so few cells is one file: there is no other for its row ids to overlap with.
-ONE_FILE = 50_000_000
-
 
 def rewrite(
     connection: DuckDBPyConnection,
@@ -41,9 +38,6 @@ def rewrite(
         tables.view(connection, table, name="stored", wanted=columns, where=where)
         removed = count(connection, "removed")
         rows = f"{_replaced(columns, where, removed=removed)} UNION ALL {rows}"
-    if (base + new_ids) * len(columns) > ONE_FILE:
-        # A join lets DuckDB's threads overtake each other; rows that are counted come in their order.
-        rows = f"FROM ({rows}) QUALIFY row_number() OVER () > 0"
     tables.commit_rows(
         sheet,
         table,

@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -218,17 +218,16 @@ def commit_rows(
     if instead_of is not None:
         replacing = {"mode": "overwrite", "predicate": instead_of or None}
     try:
-        with _in_order():
-            write_deltalake(
-                table or _root(sheet),
-                rows,
-                schema_mode="merge",
-                configuration=None if table else _CONFIGURATION,
-                storage_options=dict(sheet.options) or None,
-                writer_properties=_WRITER,
-                commit_properties=properties,
-                **(replacing if table else {"mode": "error"}),
-            )
+        write_deltalake(
+            table or _root(sheet),
+            rows,
+            schema_mode="merge",
+            configuration=None if table else _CONFIGURATION,
+            storage_options=dict(sheet.options) or None,
+            writer_properties=_WRITER,
+            commit_properties=properties,
+            **(replacing if table else {"mode": "error"}),
+        )
     except (DeltaError, OSError) as error:
         created_meanwhile = table is None and open_table(sheet) is not None
         if isinstance(error, CommitFailedError) or created_meanwhile:
@@ -236,21 +235,6 @@ def commit_rows(
         told = f"the rows could not be written to {sheet.url}: {gist(error)}"
         raise StorageError(told) from error
     _settle(sheet, table)
-
-
-@contextmanager
-def _in_order() -> Iterator[None]:
-    """Let delta-rs write a stream's rows as they come, so that no two files' row ids overlap.
-
-    It would deal them out to as many partitions as this thread may use CPUs and write these mixed;
-    with every rewrite more files would hold some row of a range. Its own threads go on anywhere.
-    """
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {sorted(allowed)[os.getpid() % len(allowed)]})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
 
 
 def missing_files(sheet: Location, table: DeltaTable) -> bool:
@@ -314,15 +298,9 @@ def _remote(table: DeltaTable) -> bool:
 
 
 def _local_files(table: DeltaTable) -> list[str]:
-    """Paths of a local table's files, those with the lowest row ids first."""
     if _remote(table):
         return []
-    root = Path(unquote(table.table_uri).removeprefix("file://"))
-    names = pyarrow.table(table.get_add_actions(flatten=True))["path"].to_pylist()
-    ranges = id_ranges(table)
-    return [
-        str(root / unquote(names[at])) for at in sorted(range(len(names)), key=ranges.__getitem__)
-    ]
+    return [unquote(uri).removeprefix("file://") for uri in table.file_uris()]
 
 
 def _duckdb_type(type_: Any) -> str:

@@ -1,25 +1,11 @@
 from datetime import timedelta
 from decimal import Decimal
-from itertools import pairwise
 from pathlib import Path
 
-import duckdb
 import pytest
 from sheets import bring, rows_of
 
-from engine.dataset import (
-    Counts,
-    Kept,
-    Kind,
-    Location,
-    Undone,
-    erase,
-    history,
-    table,
-    tidy,
-    undo,
-    upsert,
-)
+from engine.dataset import Counts, Kept, Kind, Location, Undone, erase, history, tidy, undo
 from engine.errors import Conflict, NotFound
 
 ANN = {"email": "ann@x.io", "name": "Ann", "amount": Decimal("1.5000")}
@@ -135,24 +121,3 @@ def test_erase_leaves_nothing(sheet: Location, tmp_path: Path) -> None:
     erase(sheet)
     erase(sheet)
     assert not Path(sheet.url).exists()
-
-
-def test_no_two_files_of_a_sheet_hold_rows_of_one_range(
-    sheet: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(table._CONFIGURATION, "delta.targetFileSize", "500000")
-    monkeypatch.setattr("engine.dataset.rewrite.ONE_FILE", 0)
-    brought = {"r1": "true", "r2": "i % 900 = 0", "r3": "i > 700_000"}
-    for run, which in brought.items():
-        made = f"SELECT i::VARCHAR AS email, hash(i)::VARCHAR || '{run}' AS name, i AS _row"
-        path = tmp_path / f"{run}.parquet"
-        rows = f"{made} FROM range(750_000) t(i) WHERE {which} ORDER BY i"
-        duckdb.execute(f"COPY ({rows}) TO '{path}' (FORMAT parquet)")
-        upsert(
-            sheet, [path], identity=(("email",),), run=run, plan_version="1", scratch=tmp_path / "s"
-        )
-    undo(sheet, "r3", undo_run="u", scratch=tmp_path / "s")
-    for commit in history(sheet):
-        files = sorted(table.id_ranges(table.existing(sheet, version=commit.version)))
-        assert len(files) > 3
-        assert all(one[1] < other[0] for one, other in pairwise(files)), (commit.run, files)
