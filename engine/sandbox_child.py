@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import pickle
+import re
 import resource
 import selectors
 import socket
@@ -28,6 +29,7 @@ from plans.errors import PlanError
 
 FRAME = struct.Struct("<cI")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_QUOTED = re.compile(r"([\"'`]).*\1", re.DOTALL)
 
 
 class _NoPandas(MetaPathFinder):
@@ -120,9 +122,11 @@ def _told(error: BaseException) -> EngineError:
         return StorageError("no space is left on the disk; make room and try again")
     out_of_memory = "OutOfMemory" in type(error).__name__
     why = "the child ran out of memory" if out_of_memory else "the child failed"
-    line = next(iter(str(error).splitlines()), "")[:500]
+    # A library quotes the cell it stumbled over; neither people nor logs are to read it.
+    said = _QUOTED.sub(r"\1…\1", str(error))
+    line = next(iter(said.splitlines()), "")[:500]
     told = ChildCrashed(f"{why}: {type(error).__name__}" + (f": {line}" if line else ""))
-    told.add_note("".join(traceback.format_exception(error))[-4_000:])
+    told.add_note("".join(traceback.format_tb(error.__traceback__))[-4_000:])
     return told
 
 

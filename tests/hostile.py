@@ -130,5 +130,10 @@ def find_disk_full() -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def stumble() -> None:
+    """A library's error that quotes a cell, line end and quote and all."""
+    duckdb.execute("SELECT CAST(? AS INTEGER)", ["O'Brien\nca\"nary"])
+
+
 def fail() -> None:
     raise ValueError("not as it should be\nsecond line")

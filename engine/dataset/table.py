@@ -29,7 +29,7 @@ from engine.dataset.records import DUCKDB_TYPES, LINEAGE, Column, Commit, Counts
 from engine.errors import Conflict, GivenUp, NotFound, StorageError, gist
 from engine.sql import ident, literal
 
-# On a machine with one CPU delta-rs would have one thread: a write that waits for another waits for ever.
+# With one CPU delta-rs has one thread, and a write that waits for another one waits for ever.
 os.environ.setdefault("TOKIO_WORKER_THREADS", "4")
 
 #: A larger row group gains little and takes more memory. A dictionary that outgrows 64 KiB is given

@@ -89,6 +89,13 @@ def test_an_error_nobody_foresaw_is_one_line_and_its_trace_a_note(tmp_path: Path
     assert "hostile.py" in caught.value.__notes__[0]
 
 
+def test_a_cell_a_library_quotes_stands_in_no_message_and_no_log(tmp_path: Path) -> None:
+    with pytest.raises(ChildCrashed, match="ConversionException: Conversion Error") as caught:
+        call(hostile.stumble, limits=limits(tmp_path))
+    told = "".join((str(caught.value), *caught.value.__notes__))
+    assert not any(word in told for word in ("Brien", "nary"))
+
+
 @pytest.mark.parametrize("attack", REFUSED, ids=lambda each: each.__name__)
 def test_an_attack_is_one_typed_error_and_the_next_call_works(
     tmp_path: Path, attack: Callable[[], object]
