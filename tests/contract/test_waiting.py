@@ -44,7 +44,8 @@ def test_many_waiters_look_only_when_their_run_moved(there: Deployment) -> None:
             return runs.get(c, run.partner, run.id)
 
     def wait() -> tuple[Run, bool]:
-        return held(here, run.id, look, over=lambda each: each.ended, seconds=60)
+        # Longer than the results below are waited for: who is not woken comes too late.
+        return held(here, run.id, look, over=lambda each: each.ended, seconds=200)
 
     with ThreadPoolExecutor(WAITERS) as threads:
         waiting = [threads.submit(wait) for _ in range(WAITERS)]
