@@ -116,7 +116,7 @@ def proposed(
 
 def file_questions(drifts: Iterable[Drift], seen: Proposal | None = None) -> tuple[Question, ...]:
     """Whether a file that hardly has a planned column is the right one: asked once, before its columns."""
-    if seen and any(option.preview is None for each in seen.questions for option in each.options):
+    if seen and not all(map(is_reading, seen.questions)):
         return ()
     found = {each.sheet: _about_file(each) for each in drifts if each.code is DriftCode.UNLIKE}
     return tuple(found.values())

@@ -64,7 +64,7 @@ def test_a_rotated_ring_signs_with_the_first_and_knows_all() -> None:
     assert GOOD not in repr(ring)
 
 
-def test_ids_sort_as_they_were_made_within_one_millisecond_too():
+def test_ids_sort_as_they_were_made_within_one_millisecond_too() -> None:
     made = [new_id(Kind.RUN) for _ in range(2_000)]
     assert made == sorted(made)
 
